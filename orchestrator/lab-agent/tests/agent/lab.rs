@@ -1,0 +1,253 @@
+//! The lab's life: up, checked, ended, stopped.
+
+use crate::client::{SOON, Sandbox, check, file, script, spec};
+use lab_core::{
+    agent::{AgentFrame, TerminalKind, ToAgent},
+    journal::{Event, LabEvent},
+};
+use std::time::Duration;
+
+fn lab(event: &Event) -> Option<&LabEvent> {
+    match event {
+        Event::Lab(lab) => Some(lab),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_lab_is_ready_when_its_ready_passes_and_its_terminal_prompts() {
+    let mut lab = spec(TerminalKind::Shell, &["/bin/bash", "--norc", "-i"], None);
+    lab.files = vec![file(
+        "/lab/start",
+        "#!/bin/sh\necho wiring\nsleep 0.1\ntouch $LAB_ROOT/lab/up\nexec sleep 1000\n",
+    )];
+    lab.start = vec!["/lab/start".into()];
+    lab.ready = vec!["/bin/test".into(), "-e".into(), "/lab/up".into()];
+    let sandbox = Sandbox::start(&lab);
+    let mut client = sandbox.follow().await;
+    let ready = client.record(|e| matches!(e, Event::Lab(LabEvent::Ready))).await;
+    let phases: Vec<_> = client.records.iter().filter_map(|r| self::lab(&r.event)).collect();
+    assert_eq!(phases[0], &LabEvent::Starting);
+    assert!(matches!(phases[1], LabEvent::Progress { .. }));
+    let output = client
+        .records
+        .iter()
+        .position(|r| matches!(r.event, Event::Output(_)))
+        .unwrap();
+    assert!(client.records[output].time_us <= ready.time_us, "the prompt came first");
+    assert_eq!(
+        sandbox.connect().await.welcome.unwrap().ready_us.map(|t| t / 1_000_000),
+        Some(ready.time_us / 1_000_000)
+    );
+}
+
+#[tokio::test]
+async fn a_lab_that_does_not_become_ready_says_why() {
+    let mut slow = script("true");
+    slow.ready = vec!["/bin/sh".into(), "-c".into(), "echo no neighbour; exit 3".into()];
+    slow.ready_within_ms = 200;
+    let mut broken = script("true");
+    broken.start = vec!["/bin/sh".into(), "-c".into(), "echo bad topology >&2; exit 4".into()];
+    broken.ready = vec!["/bin/false".into()];
+    let mut missing = script("true");
+    missing.start = vec!["/no/such/program".into()];
+    let cases = [
+        (slow, "ready-timeout", "no neighbour"),
+        (broken, "start-ended", "bad topology"),
+        (missing, "start", "/no/such"),
+    ];
+    for (spec, expected, text) in cases {
+        let sandbox = Sandbox::start(&spec);
+        let mut client = sandbox.follow().await;
+        let failed = client
+            .record(|e| matches!(e, Event::Lab(LabEvent::Failed { .. })))
+            .await;
+        let Event::Lab(LabEvent::Failed { code, detail }) = failed.event else {
+            unreachable!()
+        };
+        assert_eq!(code, expected);
+        assert!(detail.contains(text), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn an_ended_program_is_told_and_started_again_with_offsets_going_on() {
+    let sandbox = Sandbox::start(&script("printf hello; exit 7"));
+    let mut client = sandbox.follow().await;
+    client.record(|e| *e == Event::Exit { status: 7 }).await;
+    assert_eq!(client.output(0), b"hello", "all output before the end");
+    client.say(&ToAgent::Restart { terminal: 0 }).await;
+    client.record(|e| *e == Event::Exit { status: 7 }).await;
+    assert_eq!(client.output(0), b"hellohello");
+}
+
+#[tokio::test]
+async fn a_running_program_is_not_restarted() {
+    let sandbox = Sandbox::start(&script("sleep 100"));
+    let mut client = sandbox.ready().await;
+    client.say(&ToAgent::Restart { terminal: 0 }).await;
+    client.until(|c| c.refused == ["not-exited"]).await;
+}
+
+#[tokio::test]
+async fn checks_pass_fail_and_are_killed_when_they_take_too_long() {
+    let mut lab = script("sleep 100");
+    lab.checks = vec![
+        check("good", "echo fine", 5000),
+        check("bad", "echo out; echo err >&2; exit 2", 5000),
+        check("slow", "echo begun; sleep 100 & sleep 100", 200),
+        check("loud", "head -c 100000 /dev/zero | tr '\\0' x", 5000),
+    ];
+    let sandbox = Sandbox::start(&lab);
+    let mut client = sandbox.ready().await;
+    client
+        .say(&ToAgent::Check {
+            request: 1,
+            checks: vec![],
+        })
+        .await;
+    client
+        .say(&ToAgent::Check {
+            request: 2,
+            checks: vec!["good".into()],
+        })
+        .await;
+    client
+        .say(&ToAgent::Check {
+            request: 3,
+            checks: vec!["none".into()],
+        })
+        .await;
+    client.until(|c| c.done == [1, 2] && c.refused == ["malformed"]).await;
+    let outcomes: Vec<_> = client
+        .records
+        .iter()
+        .filter_map(|r| match &r.event {
+            Event::Check(o) => Some((o.check.as_str().to_owned(), o.passed, o.points, o.detail.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(outcomes.len(), 5);
+    assert_eq!(outcomes[0], ("good".into(), true, 3, "fine\n".into()));
+    assert_eq!(outcomes[1], ("bad".into(), false, 0, "out\nerr\n".into()));
+    assert!(
+        !outcomes[2].1 && outcomes[2].3.starts_with("no result within 200 ms\nbegun"),
+        "{:?}",
+        outcomes[2]
+    );
+    assert!(outcomes[3].1 && outcomes[3].3.len() == lab_core::limits::CHECK_DETAIL_BYTES_MAX);
+}
+
+#[tokio::test]
+async fn a_stop_is_orderly_and_waits_for_the_recorder() {
+    let mut sandbox = Sandbox::start(&script("trap 'echo goodbye; exit 0' HUP; while :; do sleep 0.01; done"));
+    let mut client = sandbox.ready().await;
+    client
+        .say(&ToAgent::Stop {
+            reason: "idle-timeout".into(),
+        })
+        .await;
+    client
+        .record(|e| {
+            *e == Event::Lab(LabEvent::Stopping {
+                reason: "idle-timeout".into(),
+            })
+        })
+        .await;
+    assert!(client.output(0).ends_with(b"goodbye\r\n"));
+    let last = client.records.last().unwrap();
+    assert!(
+        matches!(last.event, Event::Lab(LabEvent::Stopping { .. })),
+        "the journal's last record"
+    );
+    let offset = client.journal_end();
+    client.send(&AgentFrame::Durable { epoch: 1, offset }).await;
+    let status = tokio::time::timeout(Duration::from_secs(3), sandbox.agent.wait())
+        .await
+        .expect("does not wait 5 s")
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn sigterm_is_an_orderly_stop() {
+    let mut sandbox = Sandbox::start(&script("sleep 100"));
+    let mut client = sandbox.ready().await;
+    let pid = nix::unistd::Pid::from_raw(sandbox.agent.id().unwrap() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    client
+        .record(|e| {
+            *e == Event::Lab(LabEvent::Stopping {
+                reason: "sigterm".into(),
+            })
+        })
+        .await;
+    client
+        .send(&AgentFrame::Durable {
+            epoch: 1,
+            offset: client.journal_end(),
+        })
+        .await;
+    let status = tokio::time::timeout(SOON, sandbox.agent.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_frozen_lab_stands_still_until_it_is_thawed() {
+    let sandbox = Sandbox::start(&script("i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"));
+    let mut client = sandbox.ready().await;
+    client.shows("5\r\n").await;
+    client.say(&ToAgent::Freeze).await;
+    client
+        .say(&ToAgent::Marker {
+            terminal: 0,
+            label: "frozen".into(),
+        })
+        .await;
+    client.record(|e| matches!(e, Event::Marker(_))).await;
+    // what was written before may still be under way; a lab that runs is never silent for so long
+    let mut at = client.output_len();
+    for _ in 0..5 {
+        let silence = Duration::from_millis(300);
+        if tokio::time::timeout(silence, client.until(|c| c.output_len() > at))
+            .await
+            .is_err()
+        {
+            break;
+        }
+        at = client.output_len();
+    }
+    assert_eq!(client.output_len(), at, "output while frozen");
+    // what would start a program is refused: it would run for nobody's time
+    client
+        .say(&ToAgent::Check {
+            request: 1,
+            checks: vec![],
+        })
+        .await;
+    client.until(|c| c.refused == ["frozen"]).await;
+    client.say(&ToAgent::Thaw).await;
+    client.until(|c| c.output_len() > at + 20).await;
+}
+
+#[tokio::test]
+async fn who_watches_is_told_and_leaves_with_the_connection() {
+    let sandbox = Sandbox::start(&script("sleep 100"));
+    let mut learner = sandbox.ready().await;
+    let mut teacher = sandbox.connect().await;
+    teacher
+        .say(&ToAgent::Join {
+            viewer: "v".into(),
+            name: "Zoé".into(),
+            role: "teacher".into(),
+        })
+        .await;
+    learner
+        .record(|e| matches!(e, Event::Join(j) if j.here && j.name == "Zoé"))
+        .await;
+    assert_eq!(sandbox.connect().await.welcome.unwrap().viewers.len(), 1);
+    drop(teacher);
+    learner
+        .record(|e| matches!(e, Event::Join(j) if !j.here && j.viewer == "v"))
+        .await;
+}

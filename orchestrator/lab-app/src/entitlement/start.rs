@@ -1,0 +1,230 @@
+//! A learner's click becomes a session, once.
+
+use super::access::owns;
+use crate::{App, AppError};
+use lab_core::{
+    LabId, PlanId, SessionId,
+    entitlement::{GrantBalance, HOLD_CHUNK_SECS, MINIMUM_TO_START_SECS, Plan, Refusal, source},
+    journal::CheckOutcome,
+    lab::LabVersion,
+    launch::{Login, Role},
+    port::{Admission, AdmitRequest, ErrorKind, Session, SessionFilter},
+};
+use std::collections::HashMap;
+
+/// A login with what it may use.
+#[derive(Clone, Debug)]
+pub struct Me {
+    pub login: Login,
+    /// Grants in the login's course, for learners.
+    pub grants: Vec<GrantBalance>,
+    pub plans: Vec<Plan>,
+}
+
+/// What a click came to.
+#[derive(Clone, Debug)]
+pub struct Started {
+    pub session: Session,
+    /// Made for this click; otherwise it ran already.
+    pub new: bool,
+}
+
+/// A session with its results.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    pub session: Session,
+    /// Last outcome of every check that ran.
+    pub checks: Vec<CheckOutcome>,
+    /// Points of the checks that pass now.
+    pub points: u32,
+    /// Points of all checks of its lab version; 0 when that version is gone.
+    pub points_total: u32,
+}
+
+impl App {
+    /// The login with its grants and all plans.
+    pub async fn me(&self, login: &Login) -> Result<Me, AppError> {
+        let grants = match login.role {
+            Role::Learner => self.ports.store.grant_list(&login.subject, Some(&login.course)).await?,
+            Role::Teacher | Role::Operations => Vec::new(),
+        };
+        Ok(Me {
+            login: login.clone(),
+            grants,
+            plans: self.ports.store.plan_list().await?,
+        })
+    }
+
+    /// The latest version of every lab.
+    pub async fn lab_list(&self) -> Result<Vec<LabVersion>, AppError> {
+        Ok(self.ports.store.lab_list().await?)
+    }
+
+    /// The latest version of a lab.
+    pub async fn lab_get(&self, lab: &LabId) -> Result<LabVersion, AppError> {
+        self.ports
+            .store
+            .lab_latest(lab)
+            .await?
+            .ok_or_else(|| AppError::not_found("the lab"))
+    }
+
+    /// Starts the link's lab, or returns the learner's run of it that is under way.
+    ///
+    /// # Errors
+    /// [`AppError::Entitlement`] when the plan, the time left or the number of running sessions forbids it.
+    pub async fn session_start(&self, login: &Login, lab: &LabId) -> Result<Started, AppError> {
+        if login.role != Role::Learner {
+            return Err(AppError::not_allowed(
+                "labs are started by learners; make a learner's link to try one",
+            ));
+        }
+        if login.lab.as_ref() != Some(lab) {
+            return Err(AppError::not_allowed(
+                "this link opens another lab; open the link of the lab you want",
+            ));
+        }
+        self.plan_has_labs(login).await?;
+        let version = self.lab_get(lab).await?;
+        // a chunk beyond the lab's maximum would only keep time from the learner's other labs
+        let lab_max = i64::try_from(version.file.time.max.secs).unwrap_or(i64::MAX);
+        let request = AdmitRequest {
+            session: SessionId(self.fresh_uuid()),
+            subject: login.subject.clone(),
+            name: login.name.clone(),
+            course: login.course.clone(),
+            lab: lab.clone(),
+            digest: version.digest,
+            hold_secs: HOLD_CHUNK_SECS.min(lab_max.max(MINIMUM_TO_START_SECS)),
+            minimum_secs: MINIMUM_TO_START_SECS,
+            at: self.now(),
+        };
+        match self.ports.store.admit(&request).await? {
+            Admission::Admitted(session) => {
+                self.intent.notify_one();
+                self.count_claim(&session);
+                tracing::info!(session.id = %session.id, lab.id = %session.lab, "admitted");
+                Ok(Started { session, new: true })
+            }
+            Admission::Running(session) => Ok(Started { session, new: false }),
+            Admission::Refused(refusal) => Err(AppError::Entitlement(Box::new(refusal))),
+        }
+    }
+
+    /// Whether a new session was served from its lab's pool, where it has one.
+    fn count_claim(&self, session: &Session) {
+        if self.settings.pools.iter().any(|p| p.lab == session.lab) {
+            let outcome = if session.warm { "warm" } else { "cold" };
+            self.metrics.pool_claims_total.with_label_values(&[outcome]).inc();
+        }
+    }
+
+    /// A link that asks for a plan without labs is refused, unless time was bought for its learner besides: the link says what the course
+    /// includes, and a voucher says more.
+    async fn plan_has_labs(&self, login: &Login) -> Result<(), AppError> {
+        let Some(asked) = &login.plan else { return Ok(()) };
+        let plans = self.ports.store.plan_list().await?;
+        let with_labs = |id: &PlanId| plans.iter().any(|p| p.id == *id && p.labs);
+        if with_labs(asked) {
+            return Ok(());
+        }
+        let now = self.now();
+        let grants = self.ports.store.grant_list(&login.subject, Some(&login.course)).await?;
+        let bought =
+            |g: &GrantBalance| [source::VOUCHER, source::ORDER, source::SPONSOR].contains(&g.grant.source.as_str());
+        if grants
+            .iter()
+            .any(|g| bought(g) && g.is_valid(now) && with_labs(&g.grant.plan))
+        {
+            return Ok(());
+        }
+        Err(AppError::Entitlement(Box::new(Refusal::NoLabs {
+            plan: Some(asked.clone()),
+        })))
+    }
+
+    /// One session with its results.
+    ///
+    /// # Errors
+    /// Not found when it is not there or the login may not know it.
+    pub async fn session_view(&self, login: &Login, id: SessionId) -> Result<SessionView, AppError> {
+        let session = self.session_for(login, id).await?;
+        let total = self
+            .ports
+            .store
+            .lab_version(&session.digest)
+            .await?
+            .map_or(0, |lab| points_total(&lab));
+        self.view(session, total).await
+    }
+
+    /// Sessions the login may know, newest first: a learner's own, a teacher's course, everything for operations.
+    ///
+    /// # Errors
+    /// `not-allowed` when the filter asks for another course or person.
+    pub async fn session_list(&self, login: &Login, filter: SessionFilter) -> Result<Vec<SessionView>, AppError> {
+        let filter = scoped(login, filter)?;
+        let sessions = self.ports.store.session_list(&filter).await?;
+        let mut totals: HashMap<_, u32> = HashMap::new();
+        let mut views = Vec::with_capacity(sessions.len());
+        for session in sessions {
+            let known = totals.get(&session.digest).copied();
+            let total = if let Some(total) = known {
+                total
+            } else {
+                let lab = self.ports.store.lab_version(&session.digest).await?;
+                let total = lab.map_or(0, |lab| points_total(&lab));
+                totals.insert(session.digest.clone(), total);
+                total
+            };
+            views.push(self.view(session, total).await?);
+        }
+        Ok(views)
+    }
+
+    async fn view(&self, session: Session, points_total: u32) -> Result<SessionView, AppError> {
+        let checks = self.ports.store.check_list(session.id).await?;
+        let points = checks.iter().filter(|c| c.passed).map(|c| c.points).sum();
+        Ok(SessionView {
+            session,
+            checks,
+            points,
+            points_total,
+        })
+    }
+}
+
+fn points_total(lab: &LabVersion) -> u32 {
+    lab.file.checks.iter().map(|c| c.points).sum()
+}
+
+/// The filter, narrowed to what the login may know.
+pub(crate) fn scoped(login: &Login, mut filter: SessionFilter) -> Result<SessionFilter, AppError> {
+    let other_course = filter.course.as_ref().is_some_and(|c| *c != login.course);
+    match login.role {
+        Role::Operations => {}
+        _ if other_course => {
+            return Err(AppError::refused(
+                ErrorKind::Denied,
+                "not-allowed",
+                "you may see your own course only",
+            ));
+        }
+        Role::Teacher => filter.course = Some(login.course.clone()),
+        Role::Learner => {
+            filter.course = Some(login.course.clone());
+            filter.subject = Some(login.subject.clone());
+        }
+    }
+    Ok(filter)
+}
+
+/// Kept beside the rules it is one of: a stop by the learner is told apart from one by staff.
+pub(crate) fn stop_reason(login: &Login, session: &Session) -> lab_core::provisioning::EndReason {
+    use lab_core::provisioning::EndReason;
+    if owns(login, session) {
+        EndReason::LearnerStopped
+    } else {
+        EndReason::StaffStopped
+    }
+}

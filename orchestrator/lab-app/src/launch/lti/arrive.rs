@@ -1,0 +1,131 @@
+//! A verified launch becomes a launch link: which lab, which course, which plan.
+
+use super::mark;
+use crate::{App, AppError};
+use lab_core::{
+    GrantId, LabId, LaunchId, PlanId,
+    entitlement::Grant,
+    launch::{
+        LaunchClaims, Role,
+        lti::{Fault, LaunchUrl, Registration, Verified, lab_uuid},
+    },
+    port::Course,
+};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The link is opened by the redirect that carries it.
+const LINK_VALID: Duration = Duration::from_mins(1);
+
+/// Of somebody whose platform tells no name: as much of the platform's identifier as a teacher needs to tell two apart.
+const PSEUDONYM_CHARS: usize = 12;
+
+impl App {
+    /// Everything after verification, the same for both versions. `target` is the address that was launched.
+    pub(super) async fn arrive(
+        &self,
+        registration: &Registration,
+        launch: Verified,
+        target: &str,
+    ) -> Result<String, AppError> {
+        let lab = self.launched_lab(&launch, target).await?;
+        let course = Course {
+            id: registration.course.clone().unwrap_or_else(|| launch.course.clone()),
+            title: launch.course_title.clone().unwrap_or_else(|| launch.course.to_string()),
+        };
+        if !self.ports.store.course_list().await?.iter().any(|c| c.id == course.id) {
+            self.ports.store.course_put(&course).await?;
+        }
+        let learner = launch.role == Role::Learner;
+        if learner && let Some(plan) = &registration.plan {
+            self.grant_once(registration, &launch, &course, plan).await?;
+        }
+        let now = self.now();
+        let claims = LaunchClaims {
+            aud: self.settings.installation.clone(),
+            jti: LaunchId(self.fresh_uuid()),
+            iat: now.secs(),
+            exp: now.plus(LINK_VALID).secs(),
+            name: Some(
+                launch
+                    .name
+                    .unwrap_or_else(|| launch.user.chars().take(PSEUDONYM_CHARS).collect()),
+            ),
+            sub: launch.subject,
+            role: launch.role,
+            course: course.id,
+            lab: if learner { lab } else { None },
+            plan: registration.plan.clone().filter(|_| learner),
+        };
+        tracing::info!(registration = %registration.id, role = claims.role.name(), course = %claims.course, "launch by LTI");
+        Ok(self.keyring.sign(&claims))
+    }
+
+    /// The lab of the address, or of the custom parameter; only staff may go without one.
+    async fn launched_lab(&self, launch: &Verified, target: &str) -> Result<Option<LabId>, AppError> {
+        let of_address = LaunchUrl::of(&self.settings.public_url, target).and_then(|u| u.lab);
+        let Some(named) = of_address.or_else(|| launch.lab.clone()) else {
+            if launch.role != Role::Learner {
+                return Ok(None);
+            }
+            let url = &self.settings.public_url;
+            return Err(Fault::LabNotNamed
+                .because(format!(
+                    "launch {url}/lti/labs/<lab>, or set the custom parameter lab=<lab>"
+                ))
+                .into());
+        };
+        let by_id = LabId(named.clone());
+        if self.ports.store.lab_latest(&by_id).await?.is_some() {
+            return Ok(Some(by_id));
+        }
+        if let Ok(uuid) = named.parse::<Uuid>() {
+            let labs = self.ports.store.lab_list().await?;
+            if let Some(lab) = labs.into_iter().find(|l| lab_uuid(&l.file.id) == uuid) {
+                return Ok(Some(lab.file.id));
+            }
+        }
+        Err(Fault::LabUnknown
+            .because(format!(
+                "the launch names the lab {named:?}; `labwire lab ls` lists those that are here"
+            ))
+            .into())
+    }
+
+    /// The grant that a registration's plan gives each learner of a course; its id says of whom, so a second launch adds nothing.
+    async fn grant_once(
+        &self,
+        registration: &Registration,
+        launch: &Verified,
+        course: &Course,
+        plan: &PlanId,
+    ) -> Result<(), AppError> {
+        let plans = self.ports.store.plan_list().await?;
+        let Some(plan) = plans.into_iter().find(|p| p.id == *plan) else {
+            tracing::warn!(registration = %registration.id, %plan, "the registration's plan does not exist; no lab time is given");
+            return Ok(());
+        };
+        // such a plan needs no grant
+        if !plan.labs {
+            return Ok(());
+        }
+        let now = self.now();
+        let id = mark(
+            "grant",
+            &[launch.subject.as_str(), course.id.as_str(), plan.id.as_str()],
+        );
+        let grant = Grant {
+            id: GrantId(id.0),
+            subject: launch.subject.clone(),
+            course: course.id.clone(),
+            seconds: plan.seconds,
+            priority: 0,
+            effective_at: now,
+            expires_at: now.plus(Duration::from_hours(24) * plan.valid_days),
+            created_at: now,
+            source: format!("lti:{}", registration.id),
+            plan: plan.id,
+        };
+        Ok(self.ports.store.grant_issue(&grant).await?)
+    }
+}

@@ -1,0 +1,121 @@
+//! The login initiation of LTI 1.3.
+
+use super::REDIRECT_PATH;
+use crate::{App, AppError, launch::mint};
+use lab_core::{
+    TokenHash,
+    launch::lti::{
+        Fault, Initiation, Kind, LtiState, Params, Registration, RegistrationId, RegistrationKey, Version, auth_request,
+    },
+};
+use std::time::Duration;
+
+/// From the click to the platform's answer: a person who signs in at the platform meanwhile takes minutes.
+const STATE_TTL: Duration = Duration::from_mins(10);
+
+/// A login that was begun: what the browser keeps, and where it goes.
+#[derive(Clone)]
+pub struct Begun {
+    pub auth_url: String,
+    /// Names what is kept.
+    pub state: String,
+    /// What is kept: proves that the answer comes to the browser that asked.
+    pub browser: String,
+    /// The platform offers to keep it too.
+    pub storage: Option<StorageOffer>,
+}
+
+/// A platform's storage, by messages between windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageOffer {
+    /// The frame to ask: a name, or `_parent`.
+    pub frame: String,
+    /// The only origin that is asked and believed: that of the platform's authentication address.
+    pub origin: String,
+}
+
+impl std::fmt::Debug for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Begun")
+            .field("storage", &self.storage)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a registration sends people, and what of its storage was offered.
+pub(super) fn storage(initiation: &Initiation, auth_url: &str) -> Option<StorageOffer> {
+    let frame = initiation.lti_storage_target.clone()?;
+    let (scheme, rest) = auth_url.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next()?;
+    Some(StorageOffer {
+        frame,
+        origin: format!("{scheme}://{host}"),
+    })
+}
+
+impl App {
+    /// Begins a launch by LTI 1.3.
+    ///
+    /// # Errors
+    /// [`AppError::Lti`]; it is kept for `labwire lti test`.
+    pub async fn lti_begin(&self, params: &Params) -> Result<Begun, AppError> {
+        let mut whose = None;
+        let begun = self.begin(params, &mut whose).await;
+        self.noted(Version::V1p3, whose, begun).await
+    }
+
+    async fn begin(&self, params: &Params, whose: &mut Option<RegistrationId>) -> Result<Begun, AppError> {
+        let initiation = Initiation::read(params, &self.settings.public_url)?;
+        let registration = self.platform_of(&initiation).await?;
+        *whose = Some(registration.id.clone());
+        let Kind::Platform {
+            client_id, auth_url, ..
+        } = &registration.kind
+        else {
+            return Err(super::broken("a platform was looked for and something else was found"));
+        };
+        let [state, nonce, browser] = [(); 3].map(|()| mint::secret(self.ports.entropy.as_ref()));
+        let redirect = format!("{}{REDIRECT_PATH}", self.settings.public_url);
+        let begun = Begun {
+            auth_url: auth_request(auth_url, client_id, &redirect, &initiation, &state, &nonce),
+            storage: storage(&initiation, auth_url),
+            state,
+            browser,
+        };
+        let row = LtiState {
+            state: TokenHash::of(&begun.state),
+            nonce: TokenHash::of(&nonce),
+            browser: TokenHash::of(&begun.browser),
+            registration: registration.id,
+            target: initiation.target_link_uri.clone(),
+            initiation: serde_json::to_string(&initiation).map_err(|_| super::broken("an initiation is plain JSON"))?,
+            expires_at: self.now().plus(STATE_TTL),
+        };
+        self.ports.store.lti_state_put(&row).await?;
+        Ok(begun)
+    }
+
+    /// The one registration that is meant; never a guess.
+    async fn platform_of(&self, initiation: &Initiation) -> Result<Registration, AppError> {
+        let key = RegistrationKey::Platform {
+            issuer: initiation.iss.clone(),
+            client_id: initiation.client_id.clone(),
+        };
+        let mut found = self.ports.store.lti_registration_find(&key).await?;
+        match (found.pop(), found.is_empty()) {
+            (Some(one), true) => Ok(one),
+            (Some(_), false) => Err(Fault::ClientIdMissing
+                .because(format!(
+                    "{:?} has several registrations, and client_id was not sent",
+                    initiation.iss
+                ))
+                .into()),
+            (None, _) => Err(Fault::PlatformUnknown
+                .because(format!(
+                    "no registration has issuer {:?} and client_id {:?}; add it by `labwire lti add`",
+                    initiation.iss, initiation.client_id
+                ))
+                .into()),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Launches by LTI: one more way to a launch link, and from there on the same way in.
+//!
+//! ```text
+//!  platform ── initiation ──► begin ── auth request, cookie ──► platform ── id_token ──► token (1.3) ─┐
+//!  platform ── signed form ─────────────────────────────────────────────────────────► form (1.1) ─────┼─► arrive ─► link
+//! ```
+//! `arrive` signs a link ([`lab_core::launch::LaunchClaims`]) that lives for a minute and is used once, like any other: roles, bearers
+//! and entitlement know nothing of LTI.
+
+mod arrive;
+mod begin;
+mod form;
+mod jwks;
+mod keys;
+mod signature;
+mod token;
+
+pub use begin::{Begun, StorageOffer};
+pub(crate) use jwks::PlatformKeys;
+pub use keys::{KEY_PUBLISHED_AFTER, OurKeys, PublicKey};
+pub use token::{Browser, Launched};
+
+use crate::{App, AppError};
+use lab_core::{
+    LaunchId,
+    launch::lti::{Attempt, LtiRefusal, RegistrationId, Version},
+    port::ErrorKind,
+};
+use uuid::Uuid;
+
+/// What marks of used states and nonces are made from, so that they are nobody's link by accident.
+const MARKS: Uuid = Uuid::from_u128(0x6c61_6277_6972_4500_8c6f_6c74_692f_6d6b);
+
+/// The mark in `launch_used` of something that counts once. Parts are told apart by their lengths.
+fn mark(kind: &str, parts: &[&str]) -> LaunchId {
+    let mut text = kind.to_owned();
+    for part in parts {
+        text.push_str(&format!("\n{}:{part}", part.len()));
+    }
+    LaunchId(Uuid::new_v5(&MARKS, text.as_bytes()))
+}
+
+impl App {
+    /// Writes a refusal down for `labwire lti test`, and hands it on. What cannot be written is only logged: the launch has its answer.
+    async fn noted<T>(
+        &self,
+        version: Version,
+        registration: Option<RegistrationId>,
+        result: Result<T, AppError>,
+    ) -> Result<T, AppError> {
+        let (code, step, detail) = match &result {
+            Ok(_) => return result,
+            Err(AppError::Lti(LtiRefusal { fault, detail })) => (fault.code(), fault.step(), detail.clone()),
+            Err(other) => (other.code(), 0, other.public()),
+        };
+        let whose = registration.as_ref().map_or("unknown", |r| r.0.as_str());
+        tracing::info!(
+            code,
+            step,
+            version = version.name(),
+            registration = whose,
+            "launch by LTI refused"
+        );
+        let attempt = Attempt {
+            at: self.now(),
+            registration,
+            version: version.name().to_owned(),
+            code: code.to_owned(),
+            step,
+            detail,
+        };
+        if let Err(error) = self.ports.store.lti_attempt_add(&attempt).await {
+            tracing::warn!(code = error.code(), "a refused launch could not be written down");
+        }
+        result
+    }
+}
+
+/// Where a launch arrives, below the public address.
+pub(crate) const REDIRECT_PATH: &str = "/lti/launch";
+
+/// Something of ours is not as it must be.
+fn broken(message: &str) -> AppError {
+    AppError::refused(ErrorKind::Bug, "lti-broken", message)
+}

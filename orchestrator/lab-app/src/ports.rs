@@ -1,0 +1,59 @@
+//! What `lab-app` is given.
+
+use lab_core::{
+    port::{Blobs, Clock, Entropy, Platform, Runtime, Store},
+    provisioning::PoolSettings,
+};
+use std::{sync::Arc, time::Duration};
+
+/// The outside, behind its ports. Cheap to clone.
+#[derive(Clone)]
+pub struct Ports {
+    pub store: Arc<dyn Store>,
+    pub runtime: Arc<dyn Runtime>,
+    pub blobs: Arc<dyn Blobs>,
+    pub platform: Arc<dyn Platform>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// What an installation decides.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Audience of launch links; also the label of sandboxes.
+    pub installation: String,
+    /// How browsers reach us, without a slash at the end: launch addresses of learning platforms begin with it.
+    pub public_url: String,
+    /// This process, as a lease holder; unique per start.
+    pub holder: String,
+    /// Sandboxes at once; further sessions queue.
+    pub sandboxes_max: usize,
+    /// Sandboxes kept warm, by lab; each lab once.
+    pub pools: Vec<PoolSettings>,
+    /// How long a bearer is valid.
+    pub bearer_ttl: Duration,
+    /// A best-effort recording that fails is given up with so much journal that only the agent has; see
+    /// [`crate::recording::GIVE_UP_BYTES`].
+    pub give_up_bytes: u64,
+    /// The reconciler looks at everything this often, whatever it was told.
+    pub reconcile_every: Duration,
+    /// A lab whose learner has no time left stands still for so long, and is stopped then; zero: it is stopped at once. All of a
+    /// session's standing still lasts at most [`crate::metering::FREEZES_MAX`] times as long.
+    pub freeze_grace: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            installation: "labwire".into(),
+            public_url: "http://localhost:8080".into(),
+            holder: "labwire".into(),
+            sandboxes_max: 40,
+            pools: Vec::new(),
+            give_up_bytes: crate::recording::GIVE_UP_BYTES,
+            bearer_ttl: Duration::from_secs(15 * 60),
+            reconcile_every: Duration::from_secs(2),
+            freeze_grace: crate::metering::FREEZE_GRACE,
+        }
+    }
+}

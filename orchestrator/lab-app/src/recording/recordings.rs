@@ -1,0 +1,184 @@
+//! Reading recordings: finished ones, and those that still grow.
+//!
+//! Chunks begin and end at records and are read one at a time, so that a long recording costs one chunk of memory. What is
+//! handed out is checked against the chunks' rows as it is read: a gap is an error, not a shorter answer.
+
+use crate::{AppError, Ports};
+use bytes::{Bytes, BytesMut};
+use lab_core::{
+    SessionId, TerminalIndex, Timestamp,
+    journal::{Decoder, Record},
+    port::{ErrorKind, Session, StoreError},
+    recording::{Chunk, ExportFormat, Exporter, RecordingHead, RecordingIndex, Verifier, VerifyReport},
+};
+
+/// Bytes of journal handed out at once: a replay asks on from where it got to.
+pub const READ_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Reads recordings. Authorise before you ask.
+pub struct Recordings {
+    ports: Ports,
+}
+
+impl Recordings {
+    /// Reads through these ports.
+    pub fn new(ports: Ports) -> Self {
+        Self { ports }
+    }
+
+    /// How far a recording is; not found when nothing was ever recorded.
+    pub async fn head(&self, session: SessionId) -> Result<RecordingHead, AppError> {
+        self.ports
+            .store
+            .recording_head(session)
+            .await?
+            .ok_or_else(|| AppError::not_found("the recording"))
+    }
+
+    /// Its chunks, oldest first.
+    pub async fn chunks(&self, session: SessionId) -> Result<Vec<Chunk>, AppError> {
+        Ok(self.ports.store.recording_chunks(session).await?)
+    }
+
+    /// Duration, points to jump to, whole screens.
+    pub async fn index(&self, session: SessionId) -> Result<RecordingIndex, AppError> {
+        self.head(session).await?;
+        let mut index = RecordingIndex::new(self.terminals(session).await?);
+        index.start_us = start_us(self.ports.store.session_get(session).await?.as_ref());
+        self.records(session, |start, end, record| index.add(start, end, record))
+            .await?;
+        Ok(index)
+    }
+
+    /// Journal bytes from `from` to `to` at most, and no more than [`READ_BYTES_MAX`]; empty at the end.
+    pub async fn journal_read(&self, session: SessionId, from: u64, to: u64) -> Result<Bytes, AppError> {
+        let head = self.head(session).await?;
+        let to = to.min(head.end).min(from.saturating_add(READ_BYTES_MAX));
+        if from >= to {
+            return Ok(Bytes::new());
+        }
+        let chunks = self.chunks(session).await?;
+        let first = chunks.partition_point(|c| c.end <= from);
+        let mut out = BytesMut::new();
+        let mut at = from;
+        for chunk in chunks[first..].iter().take_while(|c| c.start < to) {
+            let bytes = self.chunk_bytes(session, chunk).await?;
+            if chunk.start > at {
+                return Err(damaged(session, at, "a chunk is missing"));
+            }
+            let part = (at - chunk.start) as usize..(to.min(chunk.end) - chunk.start) as usize;
+            at = chunk.start + part.end as u64;
+            if out.is_empty() && at == to {
+                return Ok(bytes.slice(part));
+            }
+            out.extend_from_slice(&bytes[part]);
+        }
+        if at < to {
+            return Err(damaged(session, at, "a chunk is missing"));
+        }
+        Ok(out.freeze())
+    }
+
+    /// One terminal of it as a file.
+    pub async fn export(&self, session: SessionId, format: ExportFormat, terminal: &str) -> Result<Vec<u8>, AppError> {
+        self.head(session).await?;
+        let names = self.terminals(session).await?;
+        let index = names.iter().position(|n| n == terminal).ok_or_else(|| {
+            let message = format!("terminal {terminal:?} is not in this lab; it has {}", names.join(", "));
+            AppError::refused(ErrorKind::Invalid, "no-terminal", message)
+        })?;
+        let row = self.ports.store.session_get(session).await?;
+        let title = row
+            .as_ref()
+            .map_or_else(|| terminal.to_owned(), |s| format!("{} · {terminal}", s.lab));
+        let started: Option<Timestamp> = row.as_ref().map(|s| s.requested_at);
+        let mut exporter =
+            Exporter::new(format, index as TerminalIndex, &title, started).beginning_at(start_us(row.as_ref()));
+        self.records(session, |_, _, record| exporter.add(record)).await?;
+        Ok(exporter.finish())
+    }
+
+    /// Whether it is as it was recorded, and from where on it is not.
+    pub async fn verify(&self, session: SessionId) -> Result<VerifyReport, AppError> {
+        // head before chunks: what is appended between the two is extra, and not a doubt
+        let head = self.head(session).await?;
+        let mut chunks = self.chunks(session).await?;
+        let now = self.head(session).await?;
+        if now.end > head.end {
+            chunks.retain(|c| c.end <= head.end);
+        }
+        let mut verifier = Verifier::new(head);
+        for chunk in &chunks {
+            if verifier.is_over() {
+                break;
+            }
+            let bytes = self.ports.blobs.get(&chunk.key).await?;
+            verifier.add(chunk, bytes.as_deref());
+        }
+        Ok(verifier.finish())
+    }
+
+    async fn terminals(&self, session: SessionId) -> Result<Vec<String>, AppError> {
+        let store = &self.ports.store;
+        let row = store
+            .session_get(session)
+            .await?
+            .ok_or_else(|| AppError::not_found("the session"))?;
+        let version = store
+            .lab_version(&row.digest)
+            .await?
+            .ok_or_else(|| AppError::not_found("the lab version"))?;
+        Ok(version.file.terminals.into_iter().map(|t| t.id.0).collect())
+    }
+
+    async fn chunk_bytes(&self, session: SessionId, chunk: &Chunk) -> Result<Bytes, AppError> {
+        let bytes = self.ports.blobs.get(&chunk.key).await?;
+        let bytes = bytes.ok_or_else(|| damaged(session, chunk.start, "a chunk's object is missing"))?;
+        if bytes.len() as u64 != chunk.end - chunk.start {
+            return Err(damaged(session, chunk.start, "a chunk's object has another length"));
+        }
+        Ok(bytes)
+    }
+
+    /// Every record with where it starts and ends, in order.
+    async fn records(
+        &self,
+        session: SessionId,
+        mut each: impl FnMut(u64, u64, &Record) + Send,
+    ) -> Result<(), AppError> {
+        let mut at = 0;
+        for chunk in self.chunks(session).await? {
+            let bytes = self.chunk_bytes(session, &chunk).await?;
+            if chunk.start != at {
+                return Err(damaged(session, at, "a chunk is missing"));
+            }
+            at = chunk.end;
+            let mut decoder = Decoder::new(chunk.start);
+            decoder.push(&bytes);
+            loop {
+                let start = decoder.offset();
+                match decoder.next_record() {
+                    Ok(Some(record)) => each(start, decoder.offset(), &record),
+                    Ok(None) if decoder.offset() == chunk.end => break,
+                    Ok(None) => return Err(damaged(session, start, "a record is cut")),
+                    Err(e) => return Err(damaged(session, e.at(), "a record is damaged")),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a session's replay begins, by the agent's clock. A sandbox that was kept warm came up long before the click: what it
+/// wrote then is drawn at once, and the session begins when its learner came.
+fn start_us(session: Option<&Session>) -> u64 {
+    session.filter(|s| s.warm).and_then(|s| s.ready_us).unwrap_or(0)
+}
+
+fn damaged(session: SessionId, at: u64, what: &str) -> AppError {
+    StoreError::Corrupt {
+        operation: "recording_read",
+        detail: format!("recording of {session}: {what} at journal offset {at}; `labwire recording verify` says more"),
+    }
+    .into()
+}

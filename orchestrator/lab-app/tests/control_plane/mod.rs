@@ -1,0 +1,10 @@
+//! Launch, entitlement, provisioning and metering, against fakes of every port and a scripted hub.
+
+mod keyring;
+mod kit;
+mod metering;
+mod pools;
+mod provisioning;
+mod queue;
+mod random;
+mod replicas;

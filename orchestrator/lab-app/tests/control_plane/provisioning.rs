@@ -1,0 +1,283 @@
+//! The reconciler: every way a session goes.
+
+use super::kit::Desk;
+use lab_core::{
+    SandboxId, SessionId,
+    port::{Clock, Runtime, WaitReason, Waiting},
+    provisioning::EndReason,
+};
+use lab_testkit::{Script, Strike};
+use std::time::Duration;
+
+async fn stop(desk: &Desk, id: SessionId) {
+    let session = desk.session(id).await;
+    let (store, now) = (desk.store.as_ref(), desk.clock.now());
+    lab_app::provisioning::request_stop(store, session, EndReason::LearnerStopped, "learner", now)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_click_becomes_a_prompt_and_a_stop_is_settled_by_the_agents_clock() {
+    let mut desk = Desk::new(4).await;
+    let id = desk.ready("ada", 3600).await;
+    let notice = desk.hubs.last_notice(id).unwrap();
+    let steps: Vec<&str> = notice.steps.iter().map(|s| s.step.as_str()).collect();
+    assert_eq!(
+        steps,
+        ["requested", "hold", "image", "sandbox", "agent", "lab", "ready"]
+    );
+    desk.pass(Duration::from_secs(300));
+    desk.hubs.stops_at(id, 251_999_999);
+    stop(&desk, id).await;
+    desk.settle().await;
+    assert_eq!(desk.state(id).await, "ended:learner-stopped");
+    let row = desk.usage(id).await;
+    assert_eq!(
+        (row.sandbox_seconds, row.billed_seconds, row.unbilled_seconds),
+        (250, 250, 0),
+        "started seconds are not billed"
+    );
+    assert!(desk.hubs.dropped(id));
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_claims_more_time_than_passed_is_not_believed() {
+    let mut desk = Desk::new(4).await;
+    let id = desk.ready("ada", 3600).await;
+    desk.hubs.stops_at(id, 3_000_000_000);
+    stop(&desk, id).await;
+    desk.settle().await;
+    assert!(desk.usage(id).await.billed_seconds < 60, "{:?}", desk.usage(id).await);
+}
+
+#[tokio::test]
+async fn who_clicked_first_gets_the_next_sandbox_and_the_others_their_place() {
+    let mut desk = Desk::new(1).await;
+    let first = desk.ready("ada", 3600).await;
+    let mut waiting = Vec::new();
+    for learner in ["ben", "cleo"] {
+        waiting.push(desk.click(learner, 3600).await);
+        desk.pass(Duration::from_secs(1));
+    }
+    desk.settle().await;
+    let place = |id| desk.hubs.last_notice(id).unwrap().queue;
+    assert_eq!((place(waiting[0]), place(waiting[1])), (Some(1), Some(2)));
+    assert!(
+        desk.hubs.last_notice(waiting[0]).unwrap().detail.is_some(),
+        "an estimate is told"
+    );
+    stop(&desk, first).await;
+    desk.settle().await;
+    assert_eq!(desk.state(waiting[0]).await, "provisioning");
+    assert_eq!(desk.state(waiting[1]).await, "queued");
+    assert_eq!(desk.hubs.last_notice(waiting[1]).unwrap().queue, Some(1));
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_missing_image_fails_at_once_in_words_and_gives_the_time_back() {
+    let mut desk = Desk::new(4).await;
+    desk.runtime.miss_image("labwire/frr:1");
+    let id = desk.click("ada", 3600).await;
+    desk.settle().await;
+    assert_eq!(desk.state(id).await, "failed:image-missing");
+    assert!(
+        desk.hubs
+            .last_notice(id)
+            .unwrap()
+            .detail
+            .unwrap()
+            .contains("labwire/frr:1")
+    );
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_engine_that_is_away_is_tried_again_and_then_given_up() {
+    let mut desk = Desk::new(4).await;
+    desk.runtime.faults.once("sandbox_ensure", Strike::After);
+    let id = desk.click("ada", 3600).await;
+    desk.settle().await;
+    assert!(desk.hubs.followed(id), "the second try found what the first had made");
+    desk.runtime.faults.always("sandbox_ensure", Strike::Before);
+    let other = desk.click("ben", 3600).await;
+    desk.settle().await;
+    assert_eq!(desk.state(other).await, "provisioning", "one outage fails nobody");
+    desk.pass(Duration::from_secs(121));
+    desk.settle().await;
+    assert_eq!(desk.state(other).await, "failed:runtime-unavailable");
+}
+
+#[tokio::test]
+async fn a_lab_that_fails_or_never_becomes_ready_says_so() {
+    let mut desk = Desk::new(4).await;
+    desk.runtime.set_script(Script::Manual);
+    let failing = desk.click("ada", 3600).await;
+    let silent = desk.click("ben", 3600).await;
+    desk.settle().await;
+    desk.hubs.says(failing, |s| {
+        s.failed = Some(("lab-failed".into(), "bridge br0: no such device".into()));
+    });
+    desk.settle().await;
+    assert_eq!(desk.state(failing).await, "failed:lab-failed");
+    assert_eq!(
+        desk.hubs.last_notice(failing).unwrap().detail.as_deref(),
+        Some("bridge br0: no such device")
+    );
+    desk.pass(Duration::from_secs(91));
+    desk.settle().await;
+    assert_eq!(desk.state(silent).await, "failed:ready-timeout");
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_sandbox_without_room_is_waited_for_and_its_labs_time_starts_when_it_runs() {
+    let mut desk = Desk::new(4).await;
+    desk.runtime.set_script(Script::Manual);
+    let id = desk.click("ada", 3600).await;
+    desk.settle().await;
+    let sandbox = desk.session(id).await.sandbox;
+    desk.runtime.waits(sandbox, Some(waiting(WaitReason::Capacity)));
+    for _ in 0..20 {
+        desk.pass(Duration::from_secs(60));
+        desk.settle().await;
+    }
+    let notice = desk.hubs.last_notice(id).unwrap();
+    assert_eq!(
+        (notice.state.as_str(), notice.waiting.as_deref()),
+        ("provisioning", Some("capacity"))
+    );
+    desk.runtime.runs(sandbox);
+    desk.pass(Duration::from_secs(60));
+    desk.settle().await;
+    assert_eq!(desk.state(id).await, "provisioning", "its 90 s began a minute ago");
+    assert_eq!(desk.hubs.last_notice(id).unwrap().waiting, None);
+    desk.pass(Duration::from_secs(31));
+    desk.settle().await;
+    assert_eq!(desk.state(id).await, "failed:ready-timeout");
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_a_sandbox_waits_for_is_not_waited_for_for_ever() {
+    let mut desk = Desk::new(4).await;
+    desk.runtime.set_script(Script::Manual);
+    let waits = [
+        (Some(waiting(WaitReason::Image)), 46, "failed:image-missing"),
+        (Some(waiting(WaitReason::Refused)), 46, "failed:sandbox-refused"),
+        (Some(waiting(WaitReason::Quota)), 3601, "failed:no-capacity"),
+        (None, 601, "failed:ready-timeout"),
+    ];
+    for (why, secs, end) in waits {
+        let id = desk.click("ada", 3600).await;
+        desk.settle().await;
+        desk.runtime.waits(desk.session(id).await.sandbox, why);
+        desk.settle().await;
+        desk.pass(Duration::from_secs(secs / 2));
+        desk.settle().await;
+        assert_eq!(desk.state(id).await, "provisioning", "half of the time before {end}");
+        desk.pass(Duration::from_secs(secs));
+        desk.settle().await;
+        assert_eq!(desk.state(id).await, end);
+    }
+    desk.assert_sound().await;
+}
+
+fn waiting(reason: WaitReason) -> Waiting {
+    let detail = "0/3 nodes are available".into();
+    Waiting { reason, detail }
+}
+
+#[tokio::test]
+async fn a_vanished_sandbox_ends_its_session_and_bills_nothing() {
+    let mut desk = Desk::new(4).await;
+    let id = desk.ready("ada", 3600).await;
+    desk.pass(Duration::from_secs(100));
+    desk.hubs.says(id, |s| {
+        s.last_us = 101_000_000;
+        s.connected = false;
+    });
+    desk.runtime.lose(desk.session(id).await.sandbox, Some(137), false);
+    desk.settle().await;
+    assert_eq!(desk.state(id).await, "ended:sandbox-lost");
+    let row = desk.usage(id).await;
+    assert_eq!(
+        (row.sandbox_seconds, row.billed_seconds, row.unbilled_seconds),
+        (100, 0, 100)
+    );
+    assert_eq!(row.unbilled_reason.as_deref(), Some("sandbox-lost"));
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_outage_of_the_runtime_ends_nobody_however_long() {
+    let mut desk = Desk::new(4).await;
+    let id = desk.ready("ada", 3600).await;
+    desk.runtime.faults.always("sandbox_list", Strike::Before);
+    desk.hubs.says(id, |s| s.connected = false);
+    for _ in 0..40 {
+        desk.pass(Duration::from_secs(10));
+        desk.settle().await;
+    }
+    assert_eq!(desk.state(id).await, "ready");
+    assert!(desk.hubs.last_notice(id).unwrap().away);
+    desk.runtime.faults.mend("sandbox_list");
+    desk.hubs.says(id, |s| s.connected = true);
+    desk.settle().await;
+    assert_eq!(desk.state(id).await, "ready");
+    assert!(!desk.hubs.last_notice(id).unwrap().away);
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_answer_in_a_running_sandbox_is_lost_after_a_minute() {
+    let mut desk = Desk::new(4).await;
+    let id = desk.ready("ada", 3600).await;
+    desk.hubs.says(id, |s| s.connected = false);
+    desk.settle().await;
+    desk.pass(Duration::from_secs(40));
+    desk.settle().await;
+    assert_eq!(desk.state(id).await, "ready");
+    desk.pass(Duration::from_secs(20));
+    desk.settle().await;
+    assert_eq!(desk.state(id).await, "ended:sandbox-lost");
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_restart_finds_sandboxes_again_and_finishes_what_was_begun() {
+    let mut desk = Desk::new(4).await;
+    let running = desk.ready("ada", 3600).await;
+    let stopping = desk.ready("ben", 3600).await;
+    desk.runtime.faults.once("sandbox_drop", Strike::Before);
+    stop(&desk, stopping).await;
+    desk.reconciler.settle().await.unwrap();
+    assert_eq!(desk.state(stopping).await, "stopping:learner-stopped");
+    desk.restart();
+    desk.settle().await;
+    assert_eq!(desk.state(running).await, "ready");
+    assert_eq!(desk.state(stopping).await, "ended:learner-stopped");
+    assert_eq!(desk.runtime.sandbox_list().await.unwrap().len(), 1);
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_sandbox_without_a_session_is_dropped_once_it_is_ten_seconds_old() {
+    let mut desk = Desk::new(4).await;
+    let kept = desk.ready("ada", 3600).await;
+    let mut spec = desk.runtime.spec(desk.session(kept).await.sandbox).unwrap();
+    spec.id = SandboxId(uuid::Uuid::from_u128(99));
+    spec.session = SessionId(uuid::Uuid::from_u128(99));
+    desk.runtime.sandbox_ensure(&spec).await.unwrap();
+    desk.reconciler.settle().await.unwrap();
+    assert_eq!(
+        desk.runtime.sandbox_list().await.unwrap().len(),
+        2,
+        "it may be of a write not read yet"
+    );
+    desk.pass(Duration::from_secs(11));
+    desk.settle().await;
+    let left = desk.runtime.sandbox_list().await.unwrap();
+    assert_eq!(left.iter().map(|s| s.session).collect::<Vec<_>>(), [kept]);
+}

@@ -1,0 +1,129 @@
+//! Who may type, who watches, and that everyone knows.
+
+use super::rig::{Rig, learner, teacher};
+use lab_core::terminal::{FromBrowser, ToBrowser};
+
+#[tokio::test(start_paused = true)]
+async fn the_learners_newest_tab_takes_the_seat_from_the_older_one() {
+    let rig = Rig::new("best-effort").await;
+    let mut old = rig.tab(learner(1)).await;
+    old.attach(0, Some(0), true).await;
+    old.until("mine", |t| t.seat(0).is_some_and(|s| s.holder == "you"))
+        .await;
+    let mut new = rig.tab(learner(2)).await;
+    new.attach(0, Some(0), true).await;
+    new.until("mine", |t| t.seat(0).is_some_and(|s| s.holder == "you"))
+        .await;
+    old.until("the other's", |t| t.seat(0).is_some_and(|s| s.holder == "other"))
+        .await;
+    assert_eq!(rig.agent().seat(0), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_teacher_takes_the_seat_only_by_asking_and_gives_it_back_by_leaving() {
+    let rig = Rig::new("best-effort").await;
+    let mut ann = rig.learner().await;
+    ann.attach(0, Some(0), true).await;
+    ann.until("mine", |t| t.seat(0).is_some_and(|s| s.holder == "you"))
+        .await;
+    let mut tom = rig.tab(teacher(9)).await;
+    tom.attach(0, Some(0), true).await;
+    tom.send(FromBrowser::Ping { t: 1 }).await;
+    tom.until("pong", |t| t.notices.contains(&ToBrowser::Pong { t: 1 }))
+        .await;
+    assert_eq!(rig.agent().seat(0), Some(1), "attaching takes nothing from a learner");
+    tom.send(FromBrowser::Seat {
+        terminal: 0,
+        take: true,
+    })
+    .await;
+    ann.until("told who", |t| {
+        t.seat(0)
+            .is_some_and(|s| s.holder == "other" && s.name == "Tom" && s.role == "teacher")
+    })
+    .await;
+    tom.until("his", |t| t.seat(0).is_some_and(|s| s.holder == "you")).await;
+    tom.input(1, b"help").await;
+    tom.until("typed", |t| t.acked == 1).await;
+    drop(tom);
+    ann.until("mine again", |t| t.seat(0).is_some_and(|s| s.holder == "you"))
+        .await;
+    ann.input(1, b"!").await;
+    ann.until("typed", |t| t.acked == 1).await;
+    assert_eq!(rig.agent().typed(0), b"help!");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_learner_takes_the_seat_back_at_any_time() {
+    let rig = Rig::new("best-effort").await;
+    let mut ann = rig.learner().await;
+    ann.attach(0, Some(0), true).await;
+    let tom = rig.tab(teacher(9)).await;
+    tom.attach(0, Some(0), false).await;
+    tom.send(FromBrowser::Seat {
+        terminal: 0,
+        take: true,
+    })
+    .await;
+    ann.until("the other's", |t| t.seat(0).is_some_and(|s| s.holder == "other"))
+        .await;
+    ann.send(FromBrowser::Seat {
+        terminal: 0,
+        take: true,
+    })
+    .await;
+    ann.until("mine again", |t| t.seat(0).is_some_and(|s| s.holder == "you"))
+        .await;
+    assert_eq!(rig.agent().seat(0), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_learner_is_told_who_watches_and_when_they_leave() {
+    let rig = Rig::new("best-effort").await;
+    let mut ann = rig.learner().await;
+    let viewers = |t: &super::rig::Tab| {
+        t.notices.iter().rev().find_map(|n| {
+            if let ToBrowser::Viewers { viewers } = n {
+                Some(viewers.len())
+            } else {
+                None
+            }
+        })
+    };
+    let tom = rig.tab(teacher(9)).await;
+    ann.until("somebody", |t| viewers(t) == Some(1)).await;
+    assert_eq!(rig.agent().viewers().len(), 1);
+    rig.agent().cut_connections();
+    rig.until("joined again", || {
+        rig.agent().viewers().len() == 1 && rig.agent().connections_total() == 2
+    })
+    .await;
+    drop(tom);
+    ann.until("nobody", |t| viewers(t) == Some(0)).await;
+    rig.until("left", || rig.agent().viewers().is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_never_attach() {
+    let rig = Rig::new("best-effort").await;
+    let mut viewer = teacher(3);
+    viewer.role = lab_core::launch::Role::Operations;
+    let refused = rig.hubs().attach(rig.session, viewer).await.unwrap_err();
+    assert_eq!(refused.kind(), lab_core::port::ErrorKind::Denied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_ran_is_told_to_all_and_stored() {
+    use lab_core::port::Store;
+    let rig = Rig::new("best-effort").await;
+    rig.agent().set_check("ping", true);
+    let mut ann = rig.learner().await;
+    ann.send(FromBrowser::Check { check: None }).await;
+    ann.until("passed", |t| {
+        t.notices
+            .iter()
+            .any(|n| matches!(n, ToBrowser::Checks { outcomes, running: false } if outcomes.iter().any(|o| o.passed)))
+    })
+    .await;
+    assert_eq!(rig.store.check_list(rig.session).await.unwrap()[0].points, 5);
+}

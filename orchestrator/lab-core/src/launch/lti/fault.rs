@@ -1,0 +1,207 @@
+//! Why an LTI launch was refused: a step, a code for the log, and words for a person, in both languages.
+
+use crate::entitlement::Bilingual;
+
+/// A refused launch: which rule, and what was found. `detail` is for the course team's `labwire lti test`: never a secret, a token,
+/// or anything about a person but their platform's identifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {detail}", .fault.code())]
+pub struct LtiRefusal {
+    pub fault: Fault,
+    pub detail: String,
+}
+
+/// What somebody can do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The learner opens the lab again.
+    Again,
+    /// The course team changes its block's settings.
+    Course,
+    /// Who runs the installation looks at the registration.
+    Operations,
+    /// Later.
+    Later,
+}
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident = $step:literal, $code:literal, $next:ident, $en:literal, $fr:literal;)+) => {
+        /// The rules, in the order they are checked. Steps 1 to 15 are those of an `id_token`; 0 is what comes before one, and all
+        /// of LTI 1.1.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Fault { $($(#[$doc])* $name,)+ }
+
+        impl Fault {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The public code.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+            /// Place in the validation of an `id_token`, from 1; 0 elsewhere.
+            pub fn step(self) -> u8 {
+                match self { $(Self::$name => $step,)+ }
+            }
+            /// Whose turn it is.
+            pub fn next(self) -> Next {
+                match self { $(Self::$name => Next::$next,)+ }
+            }
+            /// What is wrong, in one sentence.
+            pub fn text(self) -> Bilingual {
+                let (en, fr) = match self { $(Self::$name => ($en, $fr),)+ };
+                Bilingual { en: en.to_owned(), fr: fr.to_owned() }
+            }
+        }
+    };
+}
+
+faults! {
+    // --- before there is a token ---
+    FormUnreadable = 0, "lti-form-unreadable", Again,
+        "What your learning platform sent cannot be read.", "Ce que votre plateforme a envoyé est illisible.";
+    ParameterMissing = 0, "lti-parameter-missing", Course,
+        "Your learning platform left out something that is needed.", "Votre plateforme a omis un paramètre indispensable.";
+    PlatformUnknown = 0, "lti-platform-unknown", Operations,
+        "This learning platform is not registered here.", "Cette plateforme n’est pas enregistrée ici.";
+    ClientIdMissing = 0, "lti-client-id-missing", Course,
+        "Your learning platform has several registrations here and did not say which one it means.",
+        "Votre plateforme a plusieurs enregistrements ici et n’a pas dit lequel utiliser.";
+    TargetForeign = 0, "lti-target-foreign", Course,
+        "The launch address is not one of this installation.", "L’adresse de lancement n’est pas une adresse de ce service.";
+    PlatformError = 0, "lti-platform-error", Again,
+        "Your learning platform refused to sign you in.", "Votre plateforme a refusé de vous identifier.";
+    // --- 1.3, in order ---
+    StateUnknown = 1, "lti-state-unknown", Again,
+        "This launch was not begun here, or it took longer than ten minutes.",
+        "Ce lancement n’a pas commencé ici, ou a duré plus de dix minutes.";
+    StateUsed = 1, "lti-state-used", Again,
+        "This launch was already used.", "Ce lancement a déjà servi.";
+    OtherBrowser = 1, "lti-other-browser", Again,
+        "This launch was begun in another browser.", "Ce lancement a commencé dans un autre navigateur.";
+    TokenMalformed = 2, "lti-token-malformed", Course,
+        "The platform's answer is not a signed token.", "La réponse de la plateforme n’est pas un jeton signé.";
+    Algorithm = 2, "lti-token-algorithm", Course,
+        "The platform's answer is not signed with RS256.", "La réponse de la plateforme n’est pas signée en RS256.";
+    KeyIdMissing = 2, "lti-key-id-missing", Course,
+        "The platform's answer does not say which key signed it.", "La réponse de la plateforme ne dit pas quelle clé l’a signée.";
+    KeysUnreachable = 3, "lti-keys-unreachable", Later,
+        "The keys of your learning platform cannot be read at the moment.",
+        "Les clés de votre plateforme ne sont pas accessibles pour le moment.";
+    KeyUnknown = 3, "lti-key-unknown", Operations,
+        "The answer is signed with a key that your learning platform does not publish.",
+        "La réponse est signée avec une clé que votre plateforme ne publie pas.";
+    Signature = 4, "lti-signature", Operations,
+        "The signature of your learning platform is not right.", "La signature de votre plateforme n’est pas valable.";
+    Issuer = 5, "lti-issuer", Operations,
+        "The answer comes from another platform than the one asked.", "La réponse vient d’une autre plateforme que celle interrogée.";
+    Audience = 6, "lti-audience", Operations,
+        "The answer was made for another tool.", "La réponse est destinée à un autre outil.";
+    TokenExpired = 7, "lti-token-expired", Again,
+        "The answer of your learning platform has expired.", "La réponse de votre plateforme a expiré.";
+    TokenFuture = 7, "lti-token-future", Operations,
+        "The clock of your learning platform is ahead of ours.", "L’horloge de votre plateforme est en avance sur la nôtre.";
+    TokenOld = 7, "lti-token-old", Again,
+        "The answer of your learning platform is too old.", "La réponse de votre plateforme est trop ancienne.";
+    Nonce = 8, "lti-nonce", Again,
+        "The answer belongs to another launch.", "La réponse appartient à un autre lancement.";
+    Version = 9, "lti-version", Course,
+        "This is not LTI 1.3.", "Ce n’est pas du LTI 1.3.";
+    MessageType = 10, "lti-message-type", Course,
+        "Only launches of labs are understood here; to choose a lab, paste its launch address.",
+        "Seuls les lancements de labs sont compris ici ; pour choisir un lab, collez son adresse de lancement.";
+    Deployment = 11, "lti-deployment", Operations,
+        "This deployment of your learning platform is not allowed.", "Ce déploiement de votre plateforme n’est pas autorisé.";
+    Target = 12, "lti-target", Course,
+        "The platform answers for another address than the one that was opened.",
+        "La plateforme répond pour une autre adresse que celle ouverte.";
+    ResourceLink = 13, "lti-resource-link", Course,
+        "The platform does not say from which place in the course this launch comes.",
+        "La plateforme ne dit pas de quel endroit du cours vient ce lancement.";
+    SubjectMissing = 13, "lti-subject-missing", Course,
+        "The platform does not say who you are; labs are not for anonymous visitors.",
+        "La plateforme ne dit pas qui vous êtes ; les labs ne sont pas ouverts aux anonymes.";
+    Roles = 14, "lti-roles", Course,
+        "The platform does not say what you are in this course.", "La plateforme ne dit pas votre rôle dans ce cours.";
+    Claims = 15, "lti-claims", Course,
+        "The platform's answer is not a set of claims.", "La réponse de la plateforme n’est pas un ensemble de déclarations.";
+    // --- what is launched ---
+    LabNotNamed = 0, "lti-lab-not-named", Course,
+        "The launch does not say which lab it opens.", "Le lancement ne dit pas quel lab ouvrir.";
+    LabUnknown = 0, "lti-lab-unknown", Course,
+        "The launch names a lab that is not here.", "Le lancement nomme un lab qui n’existe pas ici.";
+    // --- 1.1 ---
+    BasicMessage = 0, "lti-basic-message", Course,
+        "This is not a launch by LTI 1.1.", "Ce n’est pas un lancement LTI 1.1.";
+    ConsumerUnknown = 0, "lti-consumer-unknown", Operations,
+        "The key of this course is not registered here.", "La clé de ce cours n’est pas enregistrée ici.";
+    OauthMethod = 0, "lti-oauth-method", Course,
+        "The launch is not signed with HMAC-SHA1.", "Le lancement n’est pas signé en HMAC-SHA1.";
+    OauthSignature = 0, "lti-oauth-signature", Operations,
+        "The signature does not fit: the shared secret differs, or the launch was changed on the way.",
+        "La signature ne correspond pas : le secret diffère, ou le lancement a été modifié en route.";
+    OauthTimestamp = 0, "lti-oauth-timestamp", Again,
+        "The launch is too old, or the platform's clock is wrong.",
+        "Le lancement est trop ancien, ou l’horloge de la plateforme est fausse.";
+    OauthNonce = 0, "lti-oauth-nonce", Again,
+        "This launch was already used.", "Ce lancement a déjà servi.";
+}
+
+impl Fault {
+    /// With what was found.
+    pub fn because(self, detail: impl Into<String>) -> LtiRefusal {
+        // what a platform sends may be long; a page of it helps nobody
+        let detail: String = detail.into().chars().take(DETAIL_CHARS_MAX).collect();
+        LtiRefusal { fault: self, detail }
+    }
+}
+
+/// Room for two addresses of 200 characters and the words between.
+const DETAIL_CHARS_MAX: usize = 500;
+
+impl Next {
+    /// What to do, in one sentence.
+    pub fn text(self) -> Bilingual {
+        let (en, fr) = match self {
+            Self::Again => (
+                "Open the lab from your course again.",
+                "Rouvrez le lab depuis votre cours.",
+            ),
+            Self::Course => (
+                "Tell your course team the code below: the settings of this activity must be corrected.",
+                "Transmettez le code ci-dessous à l’équipe du cours : les réglages de cette activité sont à corriger.",
+            ),
+            Self::Operations => (
+                "Tell your course team the code below: the registration of your learning platform must be checked.",
+                "Transmettez le code ci-dessous à l’équipe du cours : l’enregistrement de votre plateforme est à vérifier.",
+            ),
+            Self::Later => (
+                "Try again in a minute; if it stays, tell your course team the code below.",
+                "Réessayez dans une minute ; sinon, transmettez le code ci-dessous à l’équipe du cours.",
+            ),
+        };
+        Bilingual {
+            en: en.to_owned(),
+            fr: fr.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_fault_has_its_own_code_and_words_in_both_languages() {
+        let codes: BTreeSet<_> = Fault::ALL.iter().map(|f| f.code()).collect();
+        assert_eq!(codes.len(), Fault::ALL.len());
+        for fault in Fault::ALL {
+            let text = fault.text();
+            assert!(fault.code().starts_with("lti-") && text.en != text.fr, "{fault:?}");
+        }
+        // two faults may say the same to a person only where it is the same to them
+        let texts: BTreeSet<_> = Fault::ALL.iter().map(|f| f.text().en).collect();
+        assert_eq!(texts.len(), Fault::ALL.len() - 1, "a used state and a used nonce");
+    }
+}

@@ -1,0 +1,172 @@
+//! The first request of LTI 1.3: the platform says that somebody wants to launch something, and we ask it who.
+
+use super::{
+    LtiRefusal,
+    fault::Fault,
+    form::{Params, percent_encode},
+    target::LaunchUrl,
+};
+use serde::{Deserialize, Serialize};
+
+/// A login initiation, checked as far as that is possible before the registration is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Initiation {
+    pub iss: String,
+    pub login_hint: String,
+    pub target_link_uri: String,
+    pub client_id: Option<String>,
+    pub lti_message_hint: Option<String>,
+    pub lti_deployment_id: Option<String>,
+    /// The platform offers to keep our state: the name of the frame to ask, `_parent` for the one around us.
+    pub lti_storage_target: Option<String>,
+}
+
+/// Platforms' hints are tokens of a few hundred bytes; this much fits in an address everywhere.
+const HINT_BYTES_MAX: usize = 8 * 1024;
+
+impl Initiation {
+    /// Reads a query or a form. `public_url` is ours: nobody is led elsewhere.
+    pub fn read(params: &Params, public_url: &str) -> Result<Self, LtiRefusal> {
+        let needed = |name: &str| {
+            let value = params.filled(name);
+            value.ok_or_else(|| {
+                Fault::ParameterMissing.because(format!("{name} is missing or empty in the login initiation"))
+            })
+        };
+        let optional = |name: &str| params.filled(name).map(str::to_owned);
+        let this = Self {
+            iss: needed("iss")?.to_owned(),
+            login_hint: needed("login_hint")?.to_owned(),
+            target_link_uri: needed("target_link_uri")?.to_owned(),
+            client_id: optional("client_id"),
+            lti_message_hint: optional("lti_message_hint"),
+            lti_deployment_id: optional("lti_deployment_id"),
+            lti_storage_target: optional("lti_storage_target"),
+        };
+        let hint = this.lti_message_hint.as_deref().unwrap_or_default();
+        if this.login_hint.len().max(hint.len()).max(this.target_link_uri.len()) > HINT_BYTES_MAX {
+            return Err(Fault::FormUnreadable.because(format!("a parameter is longer than {HINT_BYTES_MAX} bytes")));
+        }
+        if LaunchUrl::of(public_url, &this.target_link_uri).is_none() {
+            return Err(Fault::TargetForeign.because(format!(
+                "target_link_uri is {:?}; use {public_url}/lti/labs/<lab>, or {public_url}/lti/launch with the custom parameter lab",
+                this.target_link_uri
+            )));
+        }
+        Ok(this)
+    }
+
+    /// The same again as an address below `public_url`, for a new window. The platform's storage is not asked for: a window of its own
+    /// keeps its cookie.
+    pub fn again(&self, public_url: &str) -> String {
+        let mut url = format!("{public_url}/lti/login");
+        let pairs = [
+            ("iss", Some(&self.iss)),
+            ("login_hint", Some(&self.login_hint)),
+            ("target_link_uri", Some(&self.target_link_uri)),
+            ("client_id", self.client_id.as_ref()),
+            ("lti_message_hint", self.lti_message_hint.as_ref()),
+            ("lti_deployment_id", self.lti_deployment_id.as_ref()),
+        ];
+        append(&mut url, pairs.into_iter().filter_map(|(n, v)| Some((n, v?.as_str()))));
+        url
+    }
+}
+
+/// The authentication request: where the browser goes next. Hints go back as they came.
+pub fn auth_request(
+    auth_url: &str,
+    client_id: &str,
+    redirect_uri: &str,
+    initiation: &Initiation,
+    state: &str,
+    nonce: &str,
+) -> String {
+    let mut url = auth_url.to_owned();
+    let fixed = [
+        ("scope", "openid"),
+        ("response_type", "id_token"),
+        ("response_mode", "form_post"),
+        ("prompt", "none"),
+        ("client_id", client_id),
+        ("redirect_uri", redirect_uri),
+        ("login_hint", initiation.login_hint.as_str()),
+        ("state", state),
+        ("nonce", nonce),
+    ];
+    let hint = initiation.lti_message_hint.as_deref().map(|h| ("lti_message_hint", h));
+    append(&mut url, fixed.into_iter().chain(hint));
+    url
+}
+
+fn append<'a>(url: &mut String, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
+    let mut separator = if url.contains('?') { '&' } else { '?' };
+    for (name, value) in pairs {
+        url.push(separator);
+        url.push_str(name);
+        url.push('=');
+        url.push_str(&percent_encode(value));
+        separator = '&';
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "https://labs.example.org";
+    const GOOD: &str = "iss=https://lms&login_hint=u%2B1&target_link_uri=https://labs.example.org/lti/labs/x&lti_message_hint=a%26b&client_id=c";
+
+    fn read(text: &str) -> Result<Initiation, Fault> {
+        Initiation::read(&Params::parse(text).unwrap(), OURS).map_err(|r| r.fault)
+    }
+
+    #[test]
+    fn hints_go_back_as_they_came() {
+        let initiation = read(GOOD).unwrap();
+        let url = auth_request(
+            "https://lms/auth?x=1",
+            "c",
+            "https://labs/lti/launch",
+            &initiation,
+            "S",
+            "N",
+        );
+        let (_, query) = super::super::oauth::normal_url(&url).unwrap();
+        for (name, value) in [
+            ("x", "1"),
+            ("login_hint", "u+1"),
+            ("lti_message_hint", "a&b"),
+            ("prompt", "none"),
+            ("response_mode", "form_post"),
+            ("scope", "openid"),
+            ("response_type", "id_token"),
+            ("state", "S"),
+            ("nonce", "N"),
+            ("client_id", "c"),
+            ("redirect_uri", "https://labs/lti/launch"),
+        ] {
+            assert_eq!(query.get(name), Some(value), "{name}");
+        }
+        let again = initiation.again(OURS);
+        let again = super::super::oauth::normal_url(&again).unwrap().1;
+        assert_eq!(
+            Initiation::read(&again, OURS).unwrap(),
+            initiation,
+            "a new window begins the same launch"
+        );
+    }
+
+    #[test]
+    fn each_missing_parameter_and_each_foreign_target_is_refused() {
+        for name in ["iss", "login_hint", "target_link_uri"] {
+            for broken in [GOOD.replace(name, "other"), format!("{name}=&{GOOD}")] {
+                assert_eq!(read(&broken), Err(Fault::ParameterMissing), "{broken}");
+            }
+        }
+        let foreign = GOOD.replace("labs.example.org/lti", "evil.example/lti");
+        assert_eq!(read(&foreign), Err(Fault::TargetForeign));
+        let long = format!("{GOOD}&lti_message_hint=x").replace("a%26b", &"h".repeat(HINT_BYTES_MAX + 1));
+        assert_eq!(read(&long), Err(Fault::FormUnreadable));
+    }
+}

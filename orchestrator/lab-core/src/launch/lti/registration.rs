@@ -1,0 +1,201 @@
+//! What is stored of a learning platform.
+
+use crate::{CourseId, PlanId, Timestamp, TokenHash};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A registration's name, chosen by whoever adds it: `[a-z0-9-]{1,63}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RegistrationId(pub String);
+
+impl fmt::Display for RegistrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A platform, or one of its courses or blocks, that may launch labs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    pub id: RegistrationId,
+    /// All launches are of this course; otherwise the course is the platform's own.
+    pub course: Option<CourseId>,
+    /// Every learner who launches gets a grant of this plan, once a course; otherwise learners bring grants of their own.
+    pub plan: Option<PlanId>,
+    pub created_at: Timestamp,
+    pub kind: Kind,
+}
+
+/// By version.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// LTI 1.3; unique by issuer and client id.
+    Platform {
+        issuer: String,
+        client_id: String,
+        auth_url: String,
+        token_url: String,
+        /// `aud` of our assertions where it is not `token_url`.
+        token_audience: Option<String>,
+        jwks: Jwks,
+        /// Allowed deployments; empty: any.
+        deployments: Vec<String>,
+    },
+    /// LTI 1.1; unique by key. The secret is needed as it is: signatures are made with it.
+    Consumer { key: String, secret: String },
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Platform { issuer, client_id, .. } => write!(f, "Platform({issuer}, {client_id})"),
+            Self::Consumer { key, .. } => write!(f, "Consumer({key}, secret: ..)"),
+        }
+    }
+}
+
+/// A platform's keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Jwks {
+    /// Fetched from here.
+    Url(String),
+    /// This JSON, for platforms that cannot be reached.
+    Static(String),
+}
+
+/// How a launch finds its registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationKey {
+    /// LTI 1.3. Without a client id: all of the issuer.
+    Platform { issuer: String, client_id: Option<String> },
+    /// LTI 1.1.
+    Consumer { key: String },
+}
+
+/// A login that was begun and whose `id_token` is awaited. Secrets are hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LtiState {
+    pub state: TokenHash,
+    pub nonce: TokenHash,
+    /// What proves the browser: a cookie, or the platform's storage.
+    pub browser: TokenHash,
+    pub registration: RegistrationId,
+    pub target: String,
+    /// The initiation's parameters, to begin again in a new window: JSON.
+    pub initiation: String,
+    pub expires_at: Timestamp,
+}
+
+/// One of our own key pairs, RS256.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LtiKey {
+    pub kid: String,
+    /// PKCS#1 DER, base64.
+    pub private: String,
+    pub created_at: Timestamp,
+    /// Published until then, and not used for signing any more.
+    pub retire_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for LtiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LtiKey({}, private: ..)", self.kid)
+    }
+}
+
+/// A launch that was refused, for `labwire lti test`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub at: Timestamp,
+    /// Unknown when it could not be told whose it was.
+    pub registration: Option<RegistrationId>,
+    /// `1.1` or `1.3`.
+    pub version: String,
+    pub code: String,
+    /// See [`super::Fault::step`].
+    pub step: u8,
+    pub detail: String,
+}
+
+/// Longest address, key or secret of a registration: what any platform has, ten times.
+const TEXT_BYTES_MAX: usize = 2048;
+
+/// What is wrong with a registration: field, value, remedy. Secrets are not told.
+pub fn registration_problem(r: &Registration) -> Option<String> {
+    let id = &r.id.0;
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !(1..=63).contains(&id.len()) || !id.bytes().all(plain) {
+        return Some(format!("name {id:?}: use 1 to 63 of a-z, 0-9 and '-'"));
+    }
+    match &r.kind {
+        Kind::Platform {
+            issuer,
+            client_id,
+            auth_url,
+            token_url,
+            jwks,
+            ..
+        } => {
+            let mut addresses = vec![("issuer", issuer), ("auth-url", auth_url), ("token-url", token_url)];
+            if let Jwks::Url(url) = jwks {
+                addresses.push(("jwks-url", url));
+            }
+            if let Some((field, value)) = addresses.into_iter().find(|(_, value)| !is_address(value)) {
+                return Some(format!("{field} {value:?}: write an address that begins with https://"));
+            }
+            text_problem("client-id", client_id)
+        }
+        Kind::Consumer { key, secret } => {
+            if secret.len() < SECRET_BYTES_MIN || secret.len() > TEXT_BYTES_MAX {
+                return Some(format!(
+                    "secret of {} bytes: use at least {SECRET_BYTES_MIN}, such as `openssl rand -hex 32` makes",
+                    secret.len()
+                ));
+            }
+            text_problem("key", key)
+        }
+    }
+}
+
+/// 16 characters of a random secret are 64 bits at least; what is shorter can be guessed from one signed launch.
+const SECRET_BYTES_MIN: usize = 16;
+
+fn text_problem(field: &str, value: &str) -> Option<String> {
+    let fits = !value.is_empty() && value.len() <= TEXT_BYTES_MAX;
+    let plain = value.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    (!fits || !plain).then(|| format!("{field} {value:?}: use printable ASCII without spaces and '#'"))
+}
+
+fn is_address(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let plain = |b: u8| b.is_ascii_graphic() && !b"#\"<>\\".contains(&b);
+    rest.is_some_and(|r| !r.is_empty() && !r.starts_with('/')) && url.len() <= TEXT_BYTES_MAX && url.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consumer(key: &str, secret: &str) -> Registration {
+        Registration {
+            id: RegistrationId("fun".into()),
+            course: None,
+            plan: None,
+            created_at: Timestamp(0),
+            kind: Kind::Consumer {
+                key: key.into(),
+                secret: secret.into(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_registration_that_cannot_work_is_refused_without_telling_its_secret() {
+        assert_eq!(registration_problem(&consumer("fun", "0123456789abcdef")), None);
+        let short = registration_problem(&consumer("fun", "hunter2")).unwrap();
+        assert!(short.contains("7 bytes") && !short.contains("hunter2"), "{short}");
+        assert!(registration_problem(&consumer("a#b", "0123456789abcdef")).is_some());
+        assert!(!format!("{:?}", consumer("fun", "0123456789abcdef")).contains("0123456789abcdef"));
+    }
+}

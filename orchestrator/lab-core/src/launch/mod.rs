@@ -1,0 +1,135 @@
+//! Stage 1, launch: one verified click. Who, which course, which lab, under which plan.
+//!
+//! A *link* carries a [`LaunchClaims`] token. Presenting it once makes a *login* (a tab's bearer); presenting it again from
+//! elsewhere is refused. The bearer rotates; a WebSocket is opened by a single-use *ticket*.
+
+pub mod lti;
+
+use crate::{CourseId, LabId, LaunchId, LoginId, PlanId, SessionId, Subject, Timestamp, TokenHash};
+use serde::{Deserialize, Serialize};
+
+/// What a person may do. Checked on every route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Own sessions only.
+    Learner,
+    /// Sees, watches, helps and replays every session of the course.
+    Teacher,
+    /// Sessions' states, usage and health of everything; no terminal contents.
+    Operations,
+}
+
+impl Role {
+    /// The public name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Learner => "learner",
+            Self::Teacher => "teacher",
+            Self::Operations => "operations",
+        }
+    }
+
+    /// Back from the name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Learner, Self::Teacher, Self::Operations]
+            .into_iter()
+            .find(|r| r.name() == name)
+    }
+}
+
+/// The claims of a signed launch link (a JWT, HS256, `kid` in its header).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchClaims {
+    /// Audience: this installation's name.
+    pub aud: String,
+    /// Single use.
+    pub jti: LaunchId,
+    /// Unix seconds.
+    pub iat: i64,
+    /// Unix seconds.
+    pub exp: i64,
+    /// Who.
+    pub sub: Subject,
+    /// Shown to teachers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub role: Role,
+    /// Empty for operations.
+    pub course: CourseId,
+    /// None for staff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lab: Option<LabId>,
+    /// A plan the link asks for; the learner must hold a grant of it all the same, except that a plan without lab time needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanId>,
+}
+
+/// Why a launch was refused: each has its own page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LaunchRefusal {
+    #[error("the link's signature is not ours: it was changed on the way, or made elsewhere")]
+    Forged,
+    #[error("the link was signed with a key that is no longer accepted")]
+    UnknownKey,
+    #[error("the link has expired")]
+    Expired,
+    #[error("the link was made for another installation")]
+    ForeignAudience,
+    #[error("the link was already used")]
+    AlreadyUsed,
+    #[error("the text is not a launch link")]
+    Malformed,
+    #[error("the link names a lab that is not here")]
+    LabMissing,
+}
+
+impl LaunchRefusal {
+    /// The public code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Forged => "launch-forged",
+            Self::UnknownKey => "launch-unknown-key",
+            Self::Expired => "launch-expired",
+            Self::ForeignAudience => "launch-foreign-audience",
+            Self::AlreadyUsed => "launch-already-used",
+            Self::Malformed => "launch-malformed",
+            Self::LabMissing => "launch-lab-missing",
+        }
+    }
+}
+
+/// A signed-in tab.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    pub id: LoginId,
+    pub subject: Subject,
+    pub name: String,
+    pub role: Role,
+    pub course: CourseId,
+    /// The lab of the link, for learners.
+    pub lab: Option<LabId>,
+    pub plan: Option<PlanId>,
+    pub created_at: Timestamp,
+    /// The bearer is refused from here on; rotation moves it.
+    pub expires_at: Timestamp,
+}
+
+/// What a WebSocket ticket opens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "scope", rename_all = "kebab-case")]
+pub enum TicketScope {
+    /// A session's terminals; as its learner, or as a viewer by the login's role.
+    Session { session: SessionId },
+    /// The wall of a course.
+    Wall { course: CourseId },
+}
+
+/// A single-use WebSocket ticket, stored by its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub hash: TokenHash,
+    pub login: LoginId,
+    pub scope: TicketScope,
+    pub expires_at: Timestamp,
+}

@@ -1,0 +1,26 @@
+//! Labwire's nouns, rules, byte machinery and ports. Pure: no I/O, no clock, no randomness, no executor.
+//!
+//! The flow has seven stages, each a module here with the same name in every other layer:
+//! [`launch`] → [`entitlement`] → [`provisioning`] → [`terminal`] → [`recording`] → [`live`] → [`metering`].
+//! Around them: [`lab`] (what can run), [`agent`] (what the program inside a sandbox is told), [`journal`] (the
+//! byte-numbered log all of terminal, recording and live read), [`operations`] (the whole installation), and [`port`] (what the
+//! outside must offer).
+
+pub mod agent;
+pub mod entitlement;
+pub mod ids;
+pub mod journal;
+pub mod lab;
+pub mod launch;
+pub mod limits;
+pub mod live;
+pub mod metering;
+pub mod operations;
+pub mod port;
+pub mod provisioning;
+pub mod recording;
+pub mod terminal;
+pub mod time;
+
+pub use ids::*;
+pub use time::Timestamp;

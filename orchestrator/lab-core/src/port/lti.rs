@@ -1,0 +1,43 @@
+//! What is stored for launches by LTI. Part of [`super::Store`], in a trait of its own.
+
+use super::StoreError;
+use crate::{
+    Timestamp, TokenHash,
+    launch::lti::{Attempt, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey},
+};
+use async_trait::async_trait;
+
+/// Refused launches that are kept, over all registrations: a day of a badly configured course, and a bound for who sends rubbish.
+pub const LTI_ATTEMPTS_KEPT: u32 = 500;
+
+/// Most registrations that [`LtiStore::lti_registration_find`] gives: two are enough to know that one would be a guess.
+pub const LTI_FOUND_MAX: u32 = 2;
+
+/// See the module's doc.
+#[async_trait]
+pub trait LtiStore: Send + Sync + 'static {
+    /// Adds a registration, or changes the one of that id (which keeps its `created_at`). A conflict when another registration has its
+    /// issuer and client id, or its key.
+    async fn lti_registration_put(&self, registration: &Registration) -> Result<(), StoreError>;
+    async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError>;
+    /// All of them, by id.
+    async fn lti_registration_list(&self) -> Result<Vec<Registration>, StoreError>;
+    /// Those a launch may mean, at most [`LTI_FOUND_MAX`].
+    async fn lti_registration_find(&self, key: &RegistrationKey) -> Result<Vec<Registration>, StoreError>;
+
+    /// Keeps a login that was begun. A conflict when its state is there already.
+    async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError>;
+    /// The login of a state, if it has not expired at `at`. Using it once is [`super::Store::launch_redeem`]'s.
+    async fn lti_state_get(&self, state: TokenHash, at: Timestamp) -> Result<Option<LtiState>, StoreError>;
+
+    /// Adds a key pair if `after` is the newest one (none: there is none yet), and retires every other that has no end yet at
+    /// `retire_at`. Whether it did: of several that rotate at once, one does.
+    async fn lti_key_add(&self, key: &LtiKey, after: Option<&str>, retire_at: Timestamp) -> Result<bool, StoreError>;
+    /// Every key pair that is not retired at `at`, newest first: that one signs.
+    async fn lti_key_list(&self, at: Timestamp) -> Result<Vec<LtiKey>, StoreError>;
+
+    /// Writes a refused launch down; the oldest go beyond [`LTI_ATTEMPTS_KEPT`].
+    async fn lti_attempt_add(&self, attempt: &Attempt) -> Result<(), StoreError>;
+    /// Newest first.
+    async fn lti_attempt_list(&self) -> Result<Vec<Attempt>, StoreError>;
+}

@@ -1,0 +1,32 @@
+//! What the outside must offer. Each port has one error enum with `kind()` and `code()`.
+
+mod blobs;
+mod clock;
+mod lti;
+mod platform;
+mod runtime;
+mod store;
+
+pub use blobs::*;
+pub use clock::*;
+pub use lti::*;
+pub use platform::*;
+pub use runtime::*;
+pub use store::*;
+
+/// What a caller can do about an error; drives retry and HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The thing acted on is not there.
+    NotFound,
+    /// Someone else changed it first, or it is already something else. Read again.
+    Conflict,
+    /// Not allowed.
+    Denied,
+    /// The input is wrong.
+    Invalid,
+    /// Try again later.
+    Unavailable,
+    /// Ours to mend.
+    Bug,
+}

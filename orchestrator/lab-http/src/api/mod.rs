@@ -1,0 +1,20 @@
+//! Handlers, a file per noun. Each reads the request, asks the app, shows the answer.
+
+pub mod audit;
+pub mod demo;
+pub mod health;
+pub mod lab;
+pub mod launch;
+pub mod me;
+pub mod operations;
+pub mod pool;
+pub mod recording;
+pub mod session;
+pub mod ticket;
+pub mod usage;
+pub mod voucher;
+
+use crate::error::ApiError;
+
+/// What a handler gives.
+pub(crate) type Answer<T> = Result<axum::Json<T>, ApiError>;

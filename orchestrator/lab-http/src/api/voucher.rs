@@ -1,0 +1,59 @@
+//! Codes that give lab time.
+
+use super::Answer;
+use crate::{
+    error::{ApiError, ErrorView},
+    extract::{Body, Signed},
+    state::HttpState,
+    view::{RedeemRequest, RedeemedView},
+};
+use axum::{Json, extract::State, http::StatusCode};
+use lab_core::entitlement::{Redeemed, VoucherRefusal};
+
+/// Redeems a voucher for the learner who is signed in; the same code again gives nothing more, and says what it gave.
+#[utoipa::path(
+    post, path = "/api/v1/vouchers/redeem", operation_id = "voucher_redeem", tag = "entitlement", security(("bearer" = [])),
+    request_body = RedeemRequest,
+    responses(
+        (status = 200, body = RedeemedView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
+        (status = 404, body = ErrorView, description = "`voucher-unknown`"),
+        (status = 409, body = ErrorView, description = "`voucher-used`, `voucher-expired` (with `until`), `voucher-revoked`, `voucher-other-course` (with `course`)"),
+        (status = 429, body = ErrorView, description = "`voucher-guesses`: too many wrong codes (with `until`)")
+    )
+)]
+pub(crate) async fn redeem(
+    State(state): State<HttpState>,
+    Signed(login): Signed,
+    Body(request): Body<RedeemRequest>,
+) -> Answer<RedeemedView> {
+    match state.app.voucher_redeem(&login, &request.code).await? {
+        Redeemed::Granted {
+            grant,
+            plan,
+            seconds,
+            expires_at,
+            new,
+        } => Ok(Json(RedeemedView {
+            grant: grant.to_string(),
+            plan: plan.to_string(),
+            seconds,
+            expires_at: expires_at.secs(),
+            new,
+        })),
+        Redeemed::Refused(refusal) => Err(refused(&refusal)),
+    }
+}
+
+fn refused(refusal: &VoucherRefusal) -> ApiError {
+    let status = match refusal {
+        VoucherRefusal::Unknown => StatusCode::NOT_FOUND,
+        VoucherRefusal::Guesses { .. } => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::CONFLICT,
+    };
+    let error = ApiError::new(status, refusal.code(), refusal.to_string());
+    match refusal {
+        VoucherRefusal::Guesses { again_at: at } | VoucherRefusal::Expired { at } => error.with("until", at.secs()),
+        VoucherRefusal::OtherCourse { course } => error.with("course", course.as_str()),
+        VoucherRefusal::Unknown | VoucherRefusal::Used | VoucherRefusal::Revoked => error,
+    }
+}

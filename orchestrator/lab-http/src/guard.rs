@@ -1,0 +1,80 @@
+//! Who may call a route. The routes' table puts this in front of every handler; a handler cannot be reached without it.
+
+use crate::{error::ApiError, state::HttpState};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::Response,
+};
+use lab_core::{launch::Role, port::ErrorKind};
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Everyone, without a login: the launch itself, and sockets, which bring a ticket.
+    Anyone,
+    /// A login of one of these roles. What of it the login may see, the app decides.
+    Roles(&'static [Role]),
+}
+
+impl Who {
+    /// Every login.
+    pub const SIGNED: Self = Self::Roles(&[Role::Learner, Role::Teacher, Role::Operations]);
+    /// Who may see or type in terminals; operations never do.
+    pub const TERMINALS: Self = Self::Roles(&[Role::Learner, Role::Teacher]);
+    /// Who looks after others.
+    pub const STAFF: Self = Self::Roles(&[Role::Teacher, Role::Operations]);
+    /// Only learners run labs.
+    pub const LEARNER: Self = Self::Roles(&[Role::Learner]);
+    /// Only operations.
+    pub const OPERATIONS: Self = Self::Roles(&[Role::Operations]);
+
+    /// Whether a login of this role may.
+    pub fn admits(self, role: Role) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Roles(roles) => roles.contains(&role),
+        }
+    }
+}
+
+/// The bearer of a request, as presented; not yet checked.
+#[derive(Clone)]
+pub(crate) struct Bearer(pub String);
+
+/// A bearer is 43 base64url digits; ten times that is refused before it is hashed.
+const BEARER_BYTES_MAX: usize = 512;
+
+/// Reads `Authorization: Bearer …`.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= BEARER_BYTES_MAX).then_some(token)
+}
+
+/// The middleware: bearer → login → role, or no further.
+pub(crate) async fn guard(
+    who: Who,
+    State(state): State<HttpState>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if who == Who::Anyone {
+        return Ok(next.run(request).await);
+    }
+    let token = bearer(request.headers())
+        .ok_or_else(ApiError::not_signed_in)?
+        .to_owned();
+    let login = state.app.authenticate(&token).await.map_err(|e| match e.kind() {
+        ErrorKind::Unavailable | ErrorKind::Bug => ApiError::from(e),
+        // every other answer means the same to the caller: this bearer opens nothing
+        _ => ApiError::not_signed_in(),
+    })?;
+    if !who.admits(login.role) {
+        return Err(ApiError::not_allowed());
+    }
+    request.extensions_mut().insert(Bearer(token));
+    request.extensions_mut().insert(login);
+    Ok(next.run(request).await)
+}

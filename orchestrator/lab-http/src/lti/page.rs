@@ -1,0 +1,187 @@
+//! Pages of the door for learning platforms: in French and English, without a script but our own, small enough to be made by hand.
+
+use super::failure;
+use crate::error::{ApiError, Failure};
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use lab_app::{
+    AppError,
+    launch::lti::{Begun, StorageOffer},
+};
+use lab_core::{
+    entitlement::Bilingual,
+    launch::lti::{Fault, LtiRefusal, Next, Params},
+    port::ErrorKind,
+};
+
+/// A text in both languages, escaped.
+fn both(tag: &str, text: &Bilingual) -> String {
+    format!(
+        "<{tag}>{}</{tag}>\n<{tag} lang=\"en\">{}</{tag}>\n",
+        escape(&text.fr),
+        escape(&text.en)
+    )
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:3rem auto;padding:0 1rem;color:#1c1c1c;background:#fff}\
+[lang=en]{color:#555}code{background:#eee;padding:.1rem .3rem}a.button{display:inline-block;padding:.6rem 1rem;background:#0b57a4;\
+color:#fff;text-decoration:none;border-radius:.3rem}";
+
+fn html(status: StatusCode, title: &str, body: &str) -> Response {
+    let text = format!(
+        "<!doctype html><html lang=\"fr\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{} · Labwire</title><style>{STYLE}</style>\n{body}</html>\n",
+        escape(title)
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (status, headers, text).into_response()
+}
+
+/// Why a launch was refused, and what to do. The detail is for `labwire lti test`, not for learners.
+pub(super) fn refused(refusal: &LtiRefusal, status: StatusCode) -> Response {
+    let fault = refusal.fault;
+    let body = format!(
+        "{}{}<p><code>{}</code></p>\n",
+        both("h1", &fault.text()),
+        both("p", &fault.next().text()),
+        fault.code()
+    );
+    let mut response = html(status, fault.code(), &body);
+    response.extensions_mut().insert(failure(refusal));
+    response
+}
+
+/// Any error of the app, as a page.
+pub(super) fn failed(error: AppError) -> Response {
+    if let AppError::Lti(refusal) = &error {
+        let status = if refusal.fault == Fault::KeysUnreachable {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            StatusCode::BAD_REQUEST
+        };
+        return refused(refusal, status);
+    }
+    let later = error.kind() == ErrorKind::Unavailable;
+    let code = error.code();
+    // for its status, and what it tells the log
+    let plain = ApiError::from(error).into_response();
+    let text = Bilingual {
+        fr: "Labwire ne peut pas ouvrir ce lab pour le moment.".into(),
+        en: "Labwire cannot open this lab at the moment.".into(),
+    };
+    let next = if later { Next::Later } else { Next::Operations }.text();
+    let body = format!("{}{}<p><code>{code}</code></p>\n", both("h1", &text), both("p", &next));
+    let mut response = html(plain.status(), code, &body);
+    if let Some(failure) = plain.extensions().get::<Failure>() {
+        response.extensions_mut().insert(failure.clone());
+    }
+    response
+}
+
+/// For a person at an address that is the platform's.
+pub(super) fn by_hand(code: &'static str) -> Response {
+    let text = Bilingual {
+        fr: "Cette adresse est à coller dans votre cours.".into(),
+        en: "This address is to be pasted into your course.".into(),
+    };
+    let next = Bilingual {
+        fr: "Elle ouvre un lab quand votre plateforme (Open edX, FUN, Moodle…) la lance. Ouvrez le lab depuis votre cours.".into(),
+        en: "It opens a lab when your learning platform (Open edX, FUN, Moodle…) launches it. Open the lab from your course.".into(),
+    };
+    let body = format!("{}{}<p><code>{code}</code></p>\n", both("h1", &text), both("p", &next));
+    html(StatusCode::BAD_REQUEST, code, &body)
+}
+
+/// Has the platform's storage keep the proof, then goes on.
+pub(super) fn keep(begun: &Begun, offer: &StorageOffer) -> Response {
+    let body = format!(
+        "<body data-do=\"put\" data-origin=\"{}\" data-frame=\"{}\" data-key=\"labwire-{}\" data-value=\"{}\" data-go=\"{}\">\n{}\
+         <p><a class=\"button\" href=\"{}\">Continuer · Continue</a></p>\n<script src=\"/lti/storage.js\"></script></body>",
+        escape(&offer.origin),
+        escape(&offer.frame),
+        escape(&begun.state),
+        escape(&begun.browser),
+        escape(&begun.auth_url),
+        both("p", &waiting()),
+        escape(&begun.auth_url),
+    );
+    html(StatusCode::OK, "Labwire", &body)
+}
+
+/// The browser keeps no cookie here: the platform's storage is asked where there is one, and a new window always helps.
+pub(super) fn unproven(params: &Params, again: &str, storage: Option<&StorageOffer>) -> Response {
+    let text = Bilingual {
+        fr: "Votre navigateur bloque les cookies dans ce cadre.".into(),
+        en: "Your browser blocks cookies in this frame.".into(),
+    };
+    let button = format!(
+        "<p><a class=\"button\" target=\"_blank\" href=\"{}\">Ouvrir le lab dans une nouvelle fenêtre · Open the lab in a new window</a></p>\n",
+        escape(again)
+    );
+    let window = format!("{}{button}", both("h1", &text));
+    // asked once: what the storage gave and was wrong is an answer too
+    let Some(offer) = storage.filter(|_| params.get("labwire_browser").is_none()) else {
+        return html(StatusCode::OK, "Labwire", &window);
+    };
+    let field = |name: &str| {
+        let value = params.get(name).unwrap_or_default();
+        format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">\n", escape(value))
+    };
+    let body = format!(
+        "<body data-do=\"get\" data-origin=\"{}\" data-frame=\"{}\" data-key=\"labwire-{}\">\n<div id=\"wait\">{}</div>\n\
+         <div id=\"window\" hidden>{window}</div>\n<noscript>{window}</noscript>\n\
+         <form method=\"post\" action=\"/lti/launch\">\n{}{}<input type=\"hidden\" name=\"labwire_browser\" value=\"\">\n</form>\n\
+         <script src=\"/lti/storage.js\"></script></body>",
+        escape(&offer.origin),
+        escape(&offer.frame),
+        escape(params.get("state").unwrap_or_default()),
+        both("p", &waiting()),
+        field("state"),
+        field("id_token"),
+    );
+    let mut response = html(StatusCode::OK, "Labwire", &body);
+    // without a referrer browsers would say that the form comes from nowhere, and it must be seen to come from us
+    let policy = HeaderValue::from_static("same-origin");
+    response.headers_mut().insert(header::REFERRER_POLICY, policy);
+    response
+}
+
+fn waiting() -> Bilingual {
+    Bilingual {
+        fr: "Un instant…".into(),
+        en: "One moment…".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_a_platform_sends_becomes_markup() {
+        assert_eq!(
+            escape("<a href='x' b=\"&\">"),
+            "&lt;a href=&#39;x&#39; b=&quot;&amp;&quot;&gt;"
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! The table: every route, and who may call it. Denied by default: a route is made from a row, and a row has a [`Who`].
+
+use crate::{
+    HttpSettings, Who, api,
+    finish::finish,
+    guard, headers, lti,
+    observe::{observe, panicked},
+    openapi, origin, pages, probes,
+    state::HttpState,
+    ws,
+};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    handler::Handler,
+    http::Method,
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::Response,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use lab_app::App;
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Largest JSON body: the largest real one is a launch token of 4 KiB; sixteen times that.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+struct Route {
+    method: Method,
+    path: &'static str,
+    who: Who,
+    handler: MethodRouter<HttpState>,
+}
+
+fn get<H: Handler<T, HttpState>, T: 'static>(path: &'static str, who: Who, handler: H) -> Route {
+    Route {
+        method: Method::GET,
+        path,
+        who,
+        handler: on(MethodFilter::GET, handler),
+    }
+}
+
+fn post<H: Handler<T, HttpState>, T: 'static>(path: &'static str, who: Who, handler: H) -> Route {
+    Route {
+        method: Method::POST,
+        path,
+        who,
+        handler: on(MethodFilter::POST, handler),
+    }
+}
+
+fn table() -> Vec<Route> {
+    vec![
+        post("/api/v1/launch", Who::Anyone, api::launch::launch),
+        post("/api/v1/token/rotate", Who::SIGNED, api::launch::rotate),
+        get("/api/v1/me", Who::SIGNED, api::me::me),
+        get("/api/v1/labs", Who::SIGNED, api::lab::list),
+        get("/api/v1/labs/{id}", Who::SIGNED, api::lab::get),
+        get("/api/v1/demo/{lab}", Who::SIGNED, api::demo::get),
+        post("/api/v1/sessions", Who::LEARNER, api::session::start),
+        get("/api/v1/sessions", Who::SIGNED, api::session::list),
+        get("/api/v1/sessions/{id}", Who::SIGNED, api::session::get),
+        post("/api/v1/sessions/{id}/stop", Who::SIGNED, api::session::stop),
+        post("/api/v1/sessions/{id}/extend", Who::TERMINALS, api::session::extend),
+        post("/api/v1/vouchers/redeem", Who::LEARNER, api::voucher::redeem),
+        post("/api/v1/tickets", Who::TERMINALS, api::ticket::create),
+        // sockets bring a ticket, which was made for a role and a session
+        get("/api/v1/ws", Who::Anyone, ws::terminal_socket),
+        get("/api/v1/wall", Who::Anyone, ws::wall_socket),
+        get("/api/v1/sessions/{id}/recording", Who::TERMINALS, api::recording::index),
+        get(
+            "/api/v1/sessions/{id}/recording/journal",
+            Who::TERMINALS,
+            api::recording::journal,
+        ),
+        get(
+            "/api/v1/sessions/{id}/recording/export",
+            Who::TERMINALS,
+            api::recording::export,
+        ),
+        get("/api/v1/usage", Who::STAFF, api::usage::list),
+        get("/api/v1/health", Who::OPERATIONS, api::health::health),
+        get("/api/v1/audit", Who::SIGNED, api::audit::list),
+        get("/api/v1/operations", Who::OPERATIONS, api::operations::overview),
+        get("/api/v1/operations/pools", Who::OPERATIONS, api::pool::list),
+        get("/api/v1/operations/queue", Who::OPERATIONS, api::pool::queue),
+        post("/api/v1/operations/pause", Who::OPERATIONS, api::operations::pause),
+        post("/api/v1/operations/resume", Who::OPERATIONS, api::operations::resume),
+        // forms that platforms sign, or that a signed token comes with
+        get("/lti/login", Who::Anyone, lti::login),
+        post("/lti/login", Who::Anyone, lti::login_form),
+        get("/lti/launch", Who::Anyone, lti::launch_by_hand),
+        post("/lti/launch", Who::Anyone, lti::launch),
+        get("/lti/labs/{lab}", Who::Anyone, lti::by_hand),
+        post("/lti/labs/{lab}", Who::Anyone, lti::launch_lab),
+        get("/lti/jwks", Who::Anyone, lti::jwks),
+        get("/lti/storage.js", Who::Anyone, lti::storage),
+        get("/healthz", Who::Anyone, probes::healthz),
+        get("/readyz", Who::Anyone, probes::readyz),
+        // guards itself: by token, or by where the reader is
+        get("/metrics", Who::Anyone, probes::metrics),
+        get("/openapi.json", Who::Anyone, openapi::show),
+    ]
+}
+
+/// Method, path and who may call, of every route; what tests and documentation walk.
+pub fn routes() -> Vec<(Method, &'static str, Who)> {
+    table().into_iter().map(|r| (r.method, r.path, r.who)).collect()
+}
+
+/// The whole door. One per registry of `settings`.
+pub fn router(app: Arc<App>, settings: HttpSettings) -> Router {
+    let security: Arc<[_]> = headers::security(&settings).into();
+    let state = HttpState::new(app, settings);
+    let mut router = Router::new();
+    for route in table() {
+        let who = route.who;
+        let check =
+            move |state: State<HttpState>, request: Request, next: Next| guard::guard(who, state, request, next);
+        router = router.route(
+            route.path,
+            route.handler.layer(from_fn_with_state(state.clone(), check)),
+        );
+    }
+    // inside out: what stands last sees a request first
+    router
+        .fallback(pages::show)
+        .method_not_allowed_fallback(pages::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(finish))
+        .layer(from_fn_with_state(state.clone(), origin::check))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), observe))
+        .layer(axum::middleware::map_response(move |mut response: Response| {
+            let security = security.clone();
+            async move {
+                for (name, value) in security.iter() {
+                    // a handler that says otherwise knows why
+                    response.headers_mut().entry(name).or_insert_with(|| value.clone());
+                }
+                response
+            }
+        }))
+        .with_state(state)
+}

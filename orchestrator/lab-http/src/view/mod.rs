@@ -1,0 +1,20 @@
+//! The shapes that leave as JSON, with their OpenAPI schemas. Times are Unix seconds, ids are text. lab-core's types stay free of
+//! both; each view is made from one of them here and nowhere else.
+
+mod lab;
+mod login;
+mod operations;
+mod pool;
+mod recording;
+mod report;
+mod session;
+mod voucher;
+
+pub use lab::*;
+pub use login::*;
+pub use operations::*;
+pub use pool::*;
+pub use recording::*;
+pub use report::*;
+pub use session::*;
+pub use voucher::*;

@@ -1,0 +1,24 @@
+//! The door from outside. One binary: it links once.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's own exception for tests does not see their helpers"
+)]
+
+#[path = "http/api.rs"]
+mod api;
+#[path = "http/bridge.rs"]
+mod bridge;
+#[path = "http/guards.rs"]
+mod guards;
+#[path = "http/headers.rs"]
+mod headers;
+#[path = "http/kit.rs"]
+mod kit;
+#[path = "http/lti/mod.rs"]
+mod lti;
+#[path = "http/openapi.rs"]
+mod openapi;
+#[path = "http/operations.rs"]
+mod operations;
+#[path = "http/ws.rs"]
+mod ws;

@@ -1,0 +1,8 @@
+//! Launches by LTI through the whole door, with a platform that misbehaves in every way there is.
+
+mod basic;
+mod forms;
+mod keys;
+mod lms;
+mod steps;
+mod ways;

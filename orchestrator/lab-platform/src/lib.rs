@@ -1,0 +1,111 @@
+//! Learning platforms, asked over HTTPS: the port [`lab_core::port::Platform`].
+//!
+//! Addresses come from registrations and from platforms' own messages, so whoever writes one must not be able to make us ask inside
+//! our own network: every address is resolved by us, and one that is not public is not connected to ([`Guard`]). No redirect is
+//! followed, no proxy is asked, and an answer has a length and a time.
+
+mod guard;
+
+pub use guard::{Guard, is_public};
+
+use async_trait::async_trait;
+use lab_core::port::{PLATFORM_BODY_BYTES_MAX, Platform, PlatformAnswer, PlatformError, PlatformRequest};
+use reqwest::{Client, Method, redirect::Policy};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use std::{error::Error, sync::Arc, time::Duration};
+
+/// A platform under load answers its keys in a second or two; a learner waits for no more than this.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// … of which the connection has this.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// See the module's doc.
+pub struct HttpPlatform {
+    client: Client,
+    guard: Guard,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("TLS cannot be used")]
+    Tls(#[source] rustls::Error),
+    #[error("the HTTP client cannot be made")]
+    Client(#[source] reqwest::Error),
+}
+
+impl HttpPlatform {
+    /// `private_hosts`: names and addresses that may be asked although they are in a private network.
+    pub fn open(private_hosts: Vec<String>) -> Result<Self, OpenError> {
+        let guard = Guard::new(private_hosts);
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            .dns_resolver(guard.clone())
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_WITHIN)
+            .timeout(ANSWER_WITHIN)
+            .user_agent(concat!("labwire/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(OpenError::Client)?;
+        Ok(Self { client, guard })
+    }
+}
+
+/// The system's certificates; one that cannot be read is left out, as the system's own programs do.
+fn tls() -> Result<ClientConfig, OpenError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(OpenError::Tls)?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[async_trait]
+impl Platform for HttpPlatform {
+    async fn send(&self, request: &PlatformRequest) -> Result<PlatformAnswer, PlatformError> {
+        // what an address asks for may be a token: only where it leads is told
+        let shown = request.url.split('?').next().unwrap_or_default().to_owned();
+        let url = reqwest::Url::parse(&request.url)
+            .ok()
+            .filter(|u| matches!(u.scheme(), "http" | "https") && u.username().is_empty() && u.password().is_none())
+            .ok_or_else(|| PlatformError::Address { url: shown.clone() })?;
+        self.guard
+            .check(&url)
+            .map_err(|_| PlatformError::Private { url: shown.clone() })?;
+        let method =
+            Method::from_bytes(request.method.as_bytes()).map_err(|_| PlatformError::Address { url: shown.clone() })?;
+        let mut builder = self.client.request(method, url).body(request.body.clone());
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        let mut response = builder.send().await.map_err(|e| failed(e, &shown))?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|e| failed(e, &shown))? {
+            if body.len() + part.len() > PLATFORM_BODY_BYTES_MAX {
+                return Err(PlatformError::Answer { url: shown });
+            }
+            body.extend_from_slice(&part);
+        }
+        let body = String::from_utf8(body).map_err(|_| PlatformError::Answer { url: shown })?;
+        Ok(PlatformAnswer { status, body })
+    }
+}
+
+/// The resolver's refusal is somewhere in the chain of causes.
+fn failed(error: reqwest::Error, url: &str) -> PlatformError {
+    let url = url.to_owned();
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(e) = cause {
+        if e.is::<guard::NotPublic>() {
+            return PlatformError::Private { url };
+        }
+        cause = e.source();
+    }
+    PlatformError::Unavailable {
+        url,
+        source: Box::new(error.without_url()),
+    }
+}

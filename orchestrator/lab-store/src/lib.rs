@@ -1,0 +1,39 @@
+//! Labwire's state: SQL by sqlx (SQLite, Postgres) and recordings' bytes by `object_store`. The only crate that knows either.
+//!
+//! ```text
+//!  store      the port, one line an operation ─► db (connections, transactions, retries) ─► dialect (what differs)
+//!  launch, lti, entitlement, provisioning, pool, metering, recording, …    the operations' bodies, by stage
+//!  ledger     posting transactions and reading balances; the only module that writes entries
+//!  migrate    the schema, in ../migrations
+//!  blobs      the other port; s3 is its bucket
+//!  hints      what replicas tell each other through Postgres
+//! ```
+
+mod audit;
+mod blobs;
+mod checks;
+mod db;
+mod dialect;
+mod entitlement;
+mod error;
+mod hints;
+mod labs;
+mod launch;
+mod leases;
+mod ledger;
+mod lti;
+mod metering;
+mod migrate;
+mod operations;
+mod plans;
+mod pool;
+mod provisioning;
+mod recording;
+mod row;
+mod s3;
+mod store;
+mod vouchers;
+
+pub use blobs::ObjectBlobs;
+pub use s3::S3Options;
+pub use store::{SqlStore, StoreOptions};

@@ -1,0 +1,337 @@
+//! Launches by LTI: registrations, logins under way, our keys, refused launches.
+
+use crate::{
+    SqlStore,
+    db::{Db, Tx},
+    error::{During, Failure},
+    row,
+    store::{read, write},
+};
+use async_trait::async_trait;
+use lab_core::{
+    Timestamp, TokenHash,
+    launch::lti::{Attempt, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey},
+    port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{AnyConnection, any::AnyRow};
+
+#[async_trait]
+impl LtiStore for SqlStore {
+    async fn lti_registration_put(&self, registration: &Registration) -> Result<(), StoreError> {
+        write!(self, "lti_registration_put", registration.clone(), put)
+    }
+    async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError> {
+        read!(self, "lti_registration_get", get, id)
+    }
+    async fn lti_registration_list(&self) -> Result<Vec<Registration>, StoreError> {
+        read!(self, "lti_registration_list", list)
+    }
+    async fn lti_registration_find(&self, key: &RegistrationKey) -> Result<Vec<Registration>, StoreError> {
+        read!(self, "lti_registration_find", find, key)
+    }
+    async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError> {
+        write!(self, "lti_state_put", state.clone(), state_put)
+    }
+    async fn lti_state_get(&self, state: TokenHash, at: Timestamp) -> Result<Option<LtiState>, StoreError> {
+        read!(self, "lti_state_get", state_get, state, at)
+    }
+    async fn lti_key_add(&self, key: &LtiKey, after: Option<&str>, retire_at: Timestamp) -> Result<bool, StoreError> {
+        let input = (key.clone(), after.map(str::to_owned), retire_at);
+        write!(self, "lti_key_add", input, key_add)
+    }
+    async fn lti_key_list(&self, at: Timestamp) -> Result<Vec<LtiKey>, StoreError> {
+        read!(self, "lti_key_list", key_list, at)
+    }
+    async fn lti_attempt_add(&self, attempt: &Attempt) -> Result<(), StoreError> {
+        write!(self, "lti_attempt_add", attempt.clone(), attempt_add)
+    }
+    async fn lti_attempt_list(&self) -> Result<Vec<Attempt>, StoreError> {
+        read!(self, "lti_attempt_list", attempt_list)
+    }
+}
+
+/// The column `settings`.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "version")]
+enum Settings {
+    #[serde(rename = "1.3")]
+    Platform {
+        auth_url: String,
+        token_url: String,
+        token_audience: Option<String>,
+        jwks_url: Option<String>,
+        jwks: Option<String>,
+        deployments: Vec<String>,
+    },
+    #[serde(rename = "1.1")]
+    Consumer { secret: String },
+}
+
+async fn put(tx: &mut Tx, r: &Registration) -> Result<(), Failure> {
+    let (issuer, client_id, key, settings) = columns(&r.kind);
+    // the unique keys hold this; asked first, so that the answer names the other one
+    let other = sqlx::query(
+        "SELECT id FROM lti_registration WHERE id <> $1 AND ((issuer = $2 AND client_id = $3) OR consumer_key = $4)",
+    )
+    .bind(r.id.0.as_str())
+    .bind(issuer)
+    .bind(client_id)
+    .bind(key)
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(other) = other {
+        let detail = format!("registration {} has the same platform or key", row::text(&other, "id")?);
+        return Err(Failure::conflict("registration", &r.id, detail));
+    }
+    let settings = serde_json::to_string(&settings).map_err(|e| Failure::Unreadable(format!("settings: {e}")))?;
+    sqlx::query(
+        "INSERT INTO lti_registration (id, course, plan, created_at, issuer, client_id, consumer_key, settings)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (id) DO UPDATE SET course = excluded.course, plan = excluded.plan, issuer = excluded.issuer,
+             client_id = excluded.client_id, consumer_key = excluded.consumer_key, settings = excluded.settings",
+    )
+    .bind(r.id.0.as_str())
+    .bind(r.course.as_ref().map(ToString::to_string))
+    .bind(r.plan.as_ref().map(ToString::to_string))
+    .bind(r.created_at.0)
+    .bind(issuer)
+    .bind(client_id)
+    .bind(key)
+    .bind(settings)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+fn columns(kind: &Kind) -> (Option<&str>, Option<&str>, Option<&str>, Settings) {
+    match kind {
+        Kind::Platform {
+            issuer,
+            client_id,
+            auth_url,
+            token_url,
+            token_audience,
+            jwks,
+            deployments,
+        } => {
+            let (jwks_url, jwks) = match jwks {
+                Jwks::Url(url) => (Some(url.clone()), None),
+                Jwks::Static(json) => (None, Some(json.clone())),
+            };
+            let settings = Settings::Platform {
+                auth_url: auth_url.clone(),
+                token_url: token_url.clone(),
+                token_audience: token_audience.clone(),
+                jwks_url,
+                jwks,
+                deployments: deployments.clone(),
+            };
+            (Some(issuer), Some(client_id), None, settings)
+        }
+        Kind::Consumer { key, secret } => (None, None, Some(key), Settings::Consumer { secret: secret.clone() }),
+    }
+}
+
+fn read_registration(r: &AnyRow) -> Result<Registration, Failure> {
+    // what cannot be read may hold a secret: the text is not told
+    let settings = serde_json::from_str(&row::text(r, "settings")?)
+        .map_err(|_| Failure::Unreadable("settings of a registration".into()))?;
+    let kind = match settings {
+        Settings::Platform {
+            auth_url,
+            token_url,
+            token_audience,
+            jwks_url,
+            jwks,
+            deployments,
+        } => Kind::Platform {
+            issuer: row::text(r, "issuer")?,
+            client_id: row::text(r, "client_id")?,
+            auth_url,
+            token_url,
+            token_audience,
+            jwks: match (jwks_url, jwks) {
+                (Some(url), _) => Jwks::Url(url),
+                (None, Some(json)) => Jwks::Static(json),
+                (None, None) => return Err(Failure::Unreadable("settings of a registration: no keys".into())),
+            },
+            deployments,
+        },
+        Settings::Consumer { secret } => Kind::Consumer {
+            key: row::text(r, "consumer_key")?,
+            secret,
+        },
+    };
+    Ok(Registration {
+        id: RegistrationId(row::text(r, "id")?),
+        course: row::text_opt(r, "course")?.map(Into::into),
+        plan: row::text_opt(r, "plan")?.map(Into::into),
+        created_at: row::time(r, "created_at")?,
+        kind,
+    })
+}
+
+async fn get(conn: &mut AnyConnection, id: &RegistrationId) -> Result<Option<Registration>, Failure> {
+    let found = sqlx::query("SELECT * FROM lti_registration WHERE id = $1").bind(id.0.as_str());
+    found
+        .fetch_optional(conn)
+        .await?
+        .map(|r| read_registration(&r))
+        .transpose()
+}
+
+async fn list(conn: &mut AnyConnection) -> Result<Vec<Registration>, Failure> {
+    let rows = sqlx::query("SELECT * FROM lti_registration").fetch_all(conn).await?;
+    let mut all = rows
+        .iter()
+        .map(read_registration)
+        .collect::<Result<Vec<_>, Failure>>()?;
+    // here, and not by the database: collations differ
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(all)
+}
+
+async fn find(conn: &mut AnyConnection, key: &RegistrationKey) -> Result<Vec<Registration>, Failure> {
+    let query = match key {
+        RegistrationKey::Platform {
+            issuer,
+            client_id: Some(client_id),
+        } => sqlx::query("SELECT * FROM lti_registration WHERE issuer = $2 AND client_id = $3 LIMIT $1")
+            .bind(i64::from(LTI_FOUND_MAX))
+            .bind(issuer.as_str())
+            .bind(client_id.as_str()),
+        RegistrationKey::Platform {
+            issuer,
+            client_id: None,
+        } => sqlx::query("SELECT * FROM lti_registration WHERE issuer = $2 LIMIT $1")
+            .bind(i64::from(LTI_FOUND_MAX))
+            .bind(issuer.as_str()),
+        RegistrationKey::Consumer { key } => {
+            sqlx::query("SELECT * FROM lti_registration WHERE consumer_key = $2 LIMIT $1")
+                .bind(i64::from(LTI_FOUND_MAX))
+                .bind(key.as_str())
+        }
+    };
+    let rows = query.fetch_all(conn).await?;
+    rows.iter().map(read_registration).collect()
+}
+
+async fn state_put(tx: &mut Tx, s: &LtiState) -> Result<(), Failure> {
+    let done = sqlx::query(
+        "INSERT INTO lti_state (state, nonce, browser, registration, target, initiation, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+    )
+    .bind(s.state.0.to_vec())
+    .bind(s.nonce.0.to_vec())
+    .bind(s.browser.0.to_vec())
+    .bind(s.registration.0.as_str())
+    .bind(s.target.as_str())
+    .bind(s.initiation.as_str())
+    .bind(s.expires_at.0)
+    .execute(tx.conn())
+    .await?;
+    if done.rows_affected() == 0 {
+        return Err(Failure::conflict("state", "of a launch", "it is there already"));
+    }
+    Ok(())
+}
+
+async fn state_get(conn: &mut AnyConnection, state: TokenHash, at: Timestamp) -> Result<Option<LtiState>, Failure> {
+    let found = sqlx::query("SELECT * FROM lti_state WHERE state = $1 AND expires_at > $2")
+        .bind(state.0.to_vec())
+        .bind(at.0)
+        .fetch_optional(conn)
+        .await?;
+    let read = |r: AnyRow| {
+        Ok(LtiState {
+            state,
+            nonce: TokenHash(row::hash32(&r, "nonce")?),
+            browser: TokenHash(row::hash32(&r, "browser")?),
+            registration: RegistrationId(row::text(&r, "registration")?),
+            target: row::text(&r, "target")?,
+            initiation: row::text(&r, "initiation")?,
+            expires_at: row::time(&r, "expires_at")?,
+        })
+    };
+    found.map(read).transpose()
+}
+
+/// Two that read the same newest key take the same ordinal: the second is undone, runs again, and finds the first.
+async fn key_add(tx: &mut Tx, (key, after, retire_at): &(LtiKey, Option<String>, Timestamp)) -> Result<bool, Failure> {
+    let newest = sqlx::query("SELECT kid, ordinal FROM lti_key ORDER BY ordinal DESC LIMIT 1")
+        .fetch_optional(tx.conn())
+        .await?;
+    let (kid, ordinal) = match &newest {
+        Some(r) => (Some(row::text(r, "kid")?), row::int(r, "ordinal")?),
+        None => (None, 0),
+    };
+    if kid != *after {
+        return Ok(false);
+    }
+    sqlx::query("UPDATE lti_key SET retire_at = $1 WHERE retire_at IS NULL")
+        .bind(retire_at.0)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query("INSERT INTO lti_key (kid, ordinal, private, created_at, retire_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(key.kid.as_str())
+        .bind(ordinal + 1)
+        .bind(key.private.as_str())
+        .bind(key.created_at.0)
+        .bind(key.retire_at.map(|t| t.0))
+        .execute(tx.conn())
+        .await?;
+    Ok(true)
+}
+
+async fn key_list(conn: &mut AnyConnection, at: Timestamp) -> Result<Vec<LtiKey>, Failure> {
+    let rows = sqlx::query("SELECT * FROM lti_key WHERE retire_at IS NULL OR retire_at > $1 ORDER BY ordinal DESC")
+        .bind(at.0)
+        .fetch_all(conn)
+        .await?;
+    let read = |r| {
+        Ok(LtiKey {
+            kid: row::text(r, "kid")?,
+            private: row::text(r, "private")?,
+            created_at: row::time(r, "created_at")?,
+            retire_at: row::time_opt(r, "retire_at")?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+async fn attempt_add(tx: &mut Tx, a: &Attempt) -> Result<(), Failure> {
+    sqlx::query(
+        "INSERT INTO lti_attempt (at, registration, version, code, step, detail) VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(a.at.0)
+    .bind(a.registration.as_ref().map(|r| r.0.clone()))
+    .bind(a.version.as_str())
+    .bind(a.code.as_str())
+    .bind(i64::from(a.step))
+    .bind(a.detail.as_str())
+    .execute(tx.conn())
+    .await?;
+    sqlx::query("DELETE FROM lti_attempt WHERE id <= (SELECT MAX(id) FROM lti_attempt) - $1")
+        .bind(i64::from(LTI_ATTEMPTS_KEPT))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+async fn attempt_list(conn: &mut AnyConnection) -> Result<Vec<Attempt>, Failure> {
+    let rows = sqlx::query("SELECT * FROM lti_attempt ORDER BY id DESC")
+        .fetch_all(conn)
+        .await?;
+    let read = |r| {
+        Ok(Attempt {
+            at: row::time(r, "at")?,
+            registration: row::text_opt(r, "registration")?.map(RegistrationId),
+            version: row::text(r, "version")?,
+            code: row::text(r, "code")?,
+            step: row::small(r, "step")?,
+            detail: row::text(r, "detail")?,
+        })
+    };
+    rows.iter().map(read).collect()
+}

@@ -1,0 +1,197 @@
+//! Learning platforms and what they began.
+
+use super::fixture::{at, at_once, fresh};
+use lab_core::{
+    TokenHash,
+    launch::lti::{Attempt, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey},
+    port::{ErrorKind, LTI_ATTEMPTS_KEPT, Store},
+};
+use std::sync::Arc;
+
+fn id(text: &str) -> RegistrationId {
+    RegistrationId(text.into())
+}
+
+fn platform(name: &str, issuer: &str, client_id: &str) -> Registration {
+    Registration {
+        id: id(name),
+        course: Some("net-101".into()),
+        plan: Some("QUALIFYING".into()),
+        created_at: at(0),
+        kind: Kind::Platform {
+            issuer: issuer.into(),
+            client_id: client_id.into(),
+            auth_url: "https://lms.example.org/auth".into(),
+            token_url: "https://lms.example.org/token".into(),
+            token_audience: Some("https://lms.example.org".into()),
+            jwks: Jwks::Url("https://lms.example.org/keys".into()),
+            deployments: vec!["1".into(), "2".into()],
+        },
+    }
+}
+
+fn consumer(name: &str, key: &str) -> Registration {
+    Registration {
+        id: id(name),
+        course: None,
+        plan: None,
+        created_at: at(0),
+        kind: Kind::Consumer {
+            key: key.into(),
+            secret: "a secret, 'quoted' & accentué".into(),
+        },
+    }
+}
+
+fn by_platform(issuer: &str, client_id: Option<&str>) -> RegistrationKey {
+    RegistrationKey::Platform {
+        issuer: issuer.into(),
+        client_id: client_id.map(Into::into),
+    }
+}
+
+pub async fn a_registration_is_found_by_what_its_launches_bring(store: Arc<dyn Store>) {
+    let (fun, old) = (platform("fun", "https://fun", "c-1"), consumer("old", "key-1"));
+    store.lti_registration_put(&old).await.unwrap();
+    store.lti_registration_put(&fun).await.unwrap();
+    assert_eq!(store.lti_registration_list().await.unwrap(), [fun.clone(), old.clone()]);
+    assert_eq!(store.lti_registration_get(&id("old")).await.unwrap(), Some(old.clone()));
+    assert_eq!(store.lti_registration_get(&id("none")).await.unwrap(), None);
+    let find = async |key| store.lti_registration_find(&key).await.unwrap();
+    let same = std::slice::from_ref(&fun);
+    assert_eq!(find(by_platform("https://fun", Some("c-1"))).await, same);
+    assert_eq!(find(by_platform("https://fun", None)).await, [fun]);
+    assert_eq!(find(by_platform("https://fun", Some("c-2"))).await, []);
+    assert_eq!(find(by_platform("https://other", Some("c-1"))).await, []);
+    assert_eq!(find(RegistrationKey::Consumer { key: "key-1".into() }).await, [old]);
+    assert_eq!(find(RegistrationKey::Consumer { key: "KEY-1".into() }).await, []);
+    // a set of keys instead of an address, and a changed plan
+    let mut changed = platform("fun", "https://fun", "c-1");
+    if let Kind::Platform { jwks, .. } = &mut changed.kind {
+        *jwks = Jwks::Static("{\"keys\": []}".into());
+    }
+    (changed.plan, changed.course, changed.created_at) = (None, None, at(99));
+    store.lti_registration_put(&changed).await.unwrap();
+    changed.created_at = at(0);
+    assert_eq!(store.lti_registration_get(&id("fun")).await.unwrap(), Some(changed));
+}
+
+pub async fn one_issuer_may_have_several_registrations_and_no_two_are_the_same(store: Arc<dyn Store>) {
+    for n in 1..=3 {
+        let block = platform(&format!("block-{n}"), "https://edx", &format!("c-{n}"));
+        store.lti_registration_put(&block).await.unwrap();
+    }
+    store.lti_registration_put(&consumer("old", "key-1")).await.unwrap();
+    let any = store
+        .lti_registration_find(&by_platform("https://edx", None))
+        .await
+        .unwrap();
+    assert_eq!(any.len(), 2, "enough to know that one would be a guess");
+    for twice in [platform("other", "https://edx", "c-2"), consumer("other", "key-1")] {
+        let refused = store.lti_registration_put(&twice).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        assert!(!refused.to_string().contains("a secret"));
+    }
+    assert_eq!(store.lti_registration_list().await.unwrap().len(), 4);
+}
+
+pub async fn a_login_under_way_is_there_until_it_expires(store: Arc<dyn Store>) {
+    let state = LtiState {
+        state: TokenHash::of("state"),
+        nonce: TokenHash::of("nonce"),
+        browser: TokenHash::of("browser"),
+        registration: id("fun"),
+        target: "https://labs/lti/labs/ospf".into(),
+        initiation: "{}".into(),
+        expires_at: at(600),
+    };
+    store.lti_state_put(&state).await.unwrap();
+    assert_eq!(
+        store.lti_state_put(&state).await.unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
+    let get = async |name, secs| store.lti_state_get(TokenHash::of(name), at(secs)).await.unwrap();
+    assert_eq!(get("state", 599).await, Some(state));
+    assert_eq!(get("state", 600).await, None);
+    assert_eq!(get("other", 0).await, None);
+    assert_eq!(store.sweep(at(599)).await.unwrap(), 0);
+    assert_eq!(
+        store.sweep(at(600)).await.unwrap(),
+        1,
+        "at once: anybody can begin logins"
+    );
+    assert_eq!(get("state", 599).await, None);
+}
+
+fn key(kid: &str, secs: i64) -> LtiKey {
+    LtiKey {
+        kid: kid.into(),
+        private: "cHJpdmF0ZQ".into(),
+        created_at: at(secs),
+        retire_at: None,
+    }
+}
+
+pub async fn of_many_who_rotate_our_keys_at_once_one_does(store: Arc<dyn Store>) {
+    let first = at_once(20, |_| {
+        let store = store.clone();
+        async move {
+            store
+                .lti_key_add(&key(&fresh().to_string(), 0), None, at(100))
+                .await
+                .unwrap()
+        }
+    })
+    .await;
+    assert_eq!(first.iter().filter(|made| **made).count(), 1);
+    let newest = store.lti_key_list(at(0)).await.unwrap();
+    assert_eq!(newest.len(), 1);
+    let kid = newest[0].kid.clone();
+    let second = at_once(20, |_| {
+        let (store, kid) = (store.clone(), kid.clone());
+        async move {
+            let new = key(&fresh().to_string(), 1);
+            store.lti_key_add(&new, Some(&kid), at(100)).await.unwrap()
+        }
+    })
+    .await;
+    assert_eq!(second.iter().filter(|made| **made).count(), 1);
+    assert_eq!(store.lti_key_list(at(0)).await.unwrap().len(), 2);
+}
+
+pub async fn a_retired_key_is_published_until_its_end(store: Arc<dyn Store>) {
+    assert!(store.lti_key_add(&key("a", 0), None, at(0)).await.unwrap());
+    assert!(
+        !store.lti_key_add(&key("b", 5), None, at(9)).await.unwrap(),
+        "there is one already"
+    );
+    assert!(store.lti_key_add(&key("b", 5), Some("a"), at(100)).await.unwrap());
+    assert!(store.lti_key_add(&key("c", 6), Some("b"), at(200)).await.unwrap());
+    let list = async |secs| {
+        let keys = store.lti_key_list(at(secs)).await.unwrap();
+        keys.into_iter().map(|k| (k.kid, k.retire_at)).collect::<Vec<_>>()
+    };
+    let (c, b) = (("c".to_owned(), None), ("b".to_owned(), Some(at(200))));
+    assert_eq!(list(99).await, [c.clone(), b.clone(), ("a".to_owned(), Some(at(100)))]);
+    assert_eq!(list(100).await, [c.clone(), b]);
+    assert_eq!(list(200).await, [c]);
+    assert_eq!(store.sweep(at(86_400 + 200)).await.unwrap(), 2);
+}
+
+pub async fn refused_launches_are_kept_newest_first_and_not_for_ever(store: Arc<dyn Store>) {
+    let attempt = |n: u32| Attempt {
+        at: at(i64::from(n)),
+        registration: (n.is_multiple_of(2)).then(|| id("fun")),
+        version: "1.3".into(),
+        code: "lti-nonce".into(),
+        step: 8,
+        detail: format!("number {n}"),
+    };
+    let all = LTI_ATTEMPTS_KEPT + 3;
+    for n in 0..all {
+        store.lti_attempt_add(&attempt(n)).await.unwrap();
+    }
+    let kept = store.lti_attempt_list().await.unwrap();
+    assert_eq!(kept.len(), LTI_ATTEMPTS_KEPT as usize);
+    assert_eq!((&kept[0], &kept[1]), (&attempt(all - 1), &attempt(all - 2)));
+}

@@ -1,0 +1,141 @@
+//! What every [`Store`](lab_core::port::Store) promises. Each function is one promise and takes an empty store.
+//!
+//! An adapter runs them all with [`store_contract!`](crate::store_contract), which makes one test of each.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "these are tests that live in a library"
+)]
+
+pub mod entitlement;
+pub mod fixture;
+pub mod history;
+pub mod launch;
+pub mod live;
+pub mod lti;
+pub mod metering;
+pub mod money;
+pub mod operations;
+pub mod pool;
+pub mod provisioning;
+pub mod recording;
+
+/// One `#[tokio::test]` a promise. `$open` is an async function that gives an `Arc<dyn Store>` that is empty, and whatever
+/// must live as long as it.
+#[macro_export]
+macro_rules! store_contract {
+    ($open:path) => {
+        $crate::store_contract!(@stage $open, launch:
+            it_answers
+            the_last_published_version_is_the_latest_and_all_stay
+            courses_and_plans_are_as_they_were_last_put
+            a_link_is_fresh_once
+            a_bearer_opens_its_login_until_it_expires
+            a_rotated_bearer_stays_good_for_its_grace_only
+            a_ticket_opens_once_and_in_time
+            a_sweep_drops_what_expired_a_day_ago_and_nothing_else
+        );
+        $crate::store_contract!(@stage $open, lti:
+            a_registration_is_found_by_what_its_launches_bring
+            one_issuer_may_have_several_registrations_and_no_two_are_the_same
+            a_login_under_way_is_there_until_it_expires
+            of_many_who_rotate_our_keys_at_once_one_does
+            a_retired_key_is_published_until_its_end
+            refused_launches_are_kept_newest_first_and_not_for_ever
+        );
+        $crate::store_contract!(@stage $open, entitlement:
+            a_grant_is_issued_once
+            a_learner_without_lab_time_is_told_their_plan
+            a_grant_counts_from_its_first_moment_until_its_last
+            admission_holds_time_in_burn_order_and_names_the_plan_that_pays
+            less_than_the_least_time_starts_nothing
+            a_second_click_finds_the_running_session
+            a_session_that_stops_holds_up_no_new_click
+            an_admission_that_fails_leaves_nothing
+            fifty_clicks_at_once_make_one_session
+            fifty_clicks_at_once_admit_what_the_plan_allows
+            fifty_clicks_at_once_never_hold_more_time_than_there_is
+        );
+        $crate::store_contract!(@stage $open, provisioning:
+            a_transition_needs_the_revision_it_read
+            an_illegal_transition_changes_nothing
+            ready_sets_its_times_once
+            the_history_tells_every_state_and_its_cause
+            every_reason_comes_back_as_it_was
+            what_never_had_a_prompt_gives_everything_back
+            activity_only_rises_and_a_deadline_only_moves_later
+            a_list_is_filtered_and_newest_first
+            a_session_that_is_not_there_is_said_to_be_missing
+        );
+        $crate::store_contract!(@stage $open, pool:
+            a_pool_sandbox_is_made_then_ready_then_a_learners_and_never_again_anyone_elses
+            a_warm_session_has_its_place_and_its_time_at_once
+            of_fifty_clicks_at_once_on_ten_ready_ones_exactly_ten_are_warm
+            a_click_gets_the_newest_version_and_of_it_the_oldest_sandbox
+            a_click_that_is_refused_claims_nothing
+            a_claim_and_a_drain_at_once_have_one_winner
+            a_keeper_that_lost_the_pools_writes_nothing_any_more
+            a_pool_grows_only_where_there_is_room
+        );
+        $crate::store_contract!(@stage $open, metering:
+            a_hold_grows_to_the_total_asked_for
+            settlement_bills_once_whoever_asks
+            the_rest_goes_back_to_where_it_came_from
+            use_beyond_the_hold_is_paid_by_what_is_left_and_no_more
+            time_that_was_lost_is_not_billed_and_says_why
+            two_sessions_cannot_spend_the_same_second
+            usage_is_told_by_course_learner_and_lab_oldest_first
+        );
+        $crate::store_contract!(@stage $open, money:
+            a_plan_is_kept_with_all_it_says
+            a_voucher_gives_one_grant_to_whoever_redeems_it_first
+            fifty_who_redeem_a_code_at_once_get_one_grant
+            a_voucher_that_cannot_be_redeemed_says_why
+            who_guesses_has_to_wait_and_a_right_code_is_no_guess
+            what_is_left_when_a_grant_ends_is_breakage
+            a_grant_that_is_taken_back_keeps_what_is_held_and_gives_nothing_more
+            what_makes_good_comes_from_its_own_account
+            a_refund_reverses_what_was_billed_once_a_reason_and_never_more
+            a_refund_to_a_grant_that_ended_is_said_to_be_of_no_use
+            a_days_cap_holds_over_sessions_and_within_one
+            time_that_a_session_stood_still_moves_its_end_and_is_counted
+        );
+        $crate::store_contract!(@stage $open, recording:
+            a_recording_opens_once_and_empty
+            chunks_follow_one_another_without_gap_or_overlap
+            of_many_who_append_at_once_one_wins
+            a_newer_recorder_shuts_out_the_older
+            a_closed_recording_takes_nothing_more_and_its_first_end_counts
+            a_recorder_that_slept_ends_nothing_that_another_goes_on_with
+        );
+        $crate::store_contract!(@stage $open, live:
+            the_last_outcome_of_each_check_is_kept
+            who_looked_at_whom_is_told_newest_first
+            a_lease_has_one_holder_and_its_epoch_grows_with_each_new_one
+            of_fifty_who_want_a_lease_one_gets_it
+        );
+        $crate::store_contract!(@stage $open, operations:
+            a_pause_refuses_new_launches_with_its_reason_and_nothing_else
+            a_pause_is_audited_and_lifted_once
+            a_learner_without_labs_is_told_that_and_not_of_a_pause
+            live_sessions_are_counted_by_state
+            what_went_wrong_is_counted_by_reason_and_lab_since_a_time
+            leases_are_reported_without_a_row_a_recorder
+        );
+        $crate::store_contract!(@stage $open, history:
+            any_history_leaves_the_ledger_right
+        );
+    };
+    (@stage $open:path, $stage:ident: $($promise:ident)+) => {
+        mod $stage {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $promise() {
+                    let (store, _alive) = $open().await;
+                    $crate::contract::store::$stage::$promise(store).await;
+                }
+            )+
+        }
+    };
+}

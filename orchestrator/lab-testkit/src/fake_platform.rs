@@ -1,0 +1,61 @@
+//! A learning platform that says what a test wrote.
+
+use async_trait::async_trait;
+use lab_core::port::{Platform, PlatformAnswer, PlatformError, PlatformRequest};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard},
+};
+
+/// Answers by address; an address that nobody wrote an answer for does not answer.
+#[derive(Debug, Default)]
+pub struct FakePlatform {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    answers: HashMap<String, PlatformAnswer>,
+    requests: Vec<PlatformRequest>,
+}
+
+impl FakePlatform {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder panics")
+    }
+
+    /// From now on `url` answers this.
+    pub fn answers(&self, url: &str, status: u16, body: impl Into<String>) {
+        let answer = PlatformAnswer {
+            status,
+            body: body.into(),
+        };
+        self.state().answers.insert(url.to_owned(), answer);
+    }
+
+    /// From now on `url` does not answer.
+    pub fn is_silent(&self, url: &str) {
+        self.state().answers.remove(url);
+    }
+
+    /// Every request so far, oldest first.
+    pub fn requests(&self) -> Vec<PlatformRequest> {
+        self.state().requests.clone()
+    }
+}
+
+#[async_trait]
+impl Platform for FakePlatform {
+    async fn send(&self, request: &PlatformRequest) -> Result<PlatformAnswer, PlatformError> {
+        let mut state = self.state();
+        state.requests.push(request.clone());
+        state
+            .answers
+            .get(&request.url)
+            .cloned()
+            .ok_or_else(|| PlatformError::Unavailable {
+                url: request.url.clone(),
+                source: Box::new(crate::Planned),
+            })
+    }
+}

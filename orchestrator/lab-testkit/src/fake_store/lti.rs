@@ -1,0 +1,153 @@
+//! Launches by LTI, in memory.
+
+use super::FakeStore;
+use async_trait::async_trait;
+use lab_core::{
+    Timestamp, TokenHash,
+    launch::lti::{Attempt, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey},
+    port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
+};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+#[derive(Debug, Default)]
+pub(super) struct LtiTables {
+    registrations: BTreeMap<RegistrationId, Registration>,
+    states: HashMap<TokenHash, LtiState>,
+    /// Oldest first.
+    keys: Vec<LtiKey>,
+    /// Newest first.
+    attempts: VecDeque<Attempt>,
+}
+
+impl LtiTables {
+    /// Drops logins that expired by `at`, and keys that ended by `then`; how much.
+    pub fn sweep(&mut self, at: Timestamp, then: Timestamp) -> u64 {
+        let before = self.states.len() + self.keys.len();
+        self.states.retain(|_, s| at < s.expires_at);
+        self.keys.retain(|k| k.retire_at.is_none_or(|end| then < end));
+        (before - self.states.len() - self.keys.len()) as u64
+    }
+
+    fn put(&mut self, registration: &Registration) -> Result<(), StoreError> {
+        let taken = self
+            .registrations
+            .values()
+            .find(|other| other.id != registration.id && same(&other.kind, &registration.kind));
+        if let Some(other) = taken {
+            return Err(StoreError::Conflict {
+                what: "registration",
+                id: registration.id.to_string(),
+                detail: format!("registration {} has the same platform or key", other.id),
+            });
+        }
+        let mut new = registration.clone();
+        if let Some(old) = self.registrations.get(&registration.id) {
+            new.created_at = old.created_at;
+        }
+        self.registrations.insert(new.id.clone(), new);
+        Ok(())
+    }
+
+    fn key_add(&mut self, key: &LtiKey, after: Option<&str>, retire_at: Timestamp) -> bool {
+        if self.keys.last().map(|k| k.kid.as_str()) != after {
+            return false;
+        }
+        for old in &mut self.keys {
+            old.retire_at.get_or_insert(retire_at);
+        }
+        self.keys.push(key.clone());
+        true
+    }
+}
+
+fn same(a: &Kind, b: &Kind) -> bool {
+    match (a, b) {
+        (
+            Kind::Platform { issuer, client_id, .. },
+            Kind::Platform {
+                issuer: other_issuer,
+                client_id: other_client,
+                ..
+            },
+        ) => issuer == other_issuer && client_id == other_client,
+        (Kind::Consumer { key, .. }, Kind::Consumer { key: other, .. }) => key == other,
+        _ => false,
+    }
+}
+
+fn matches(kind: &Kind, key: &RegistrationKey) -> bool {
+    match (kind, key) {
+        (
+            Kind::Platform { issuer, client_id, .. },
+            RegistrationKey::Platform {
+                issuer: wanted,
+                client_id: client,
+            },
+        ) => issuer == wanted && client.as_ref().is_none_or(|c| c == client_id),
+        (Kind::Consumer { key, .. }, RegistrationKey::Consumer { key: wanted }) => key == wanted,
+        _ => false,
+    }
+}
+
+#[async_trait]
+impl LtiStore for FakeStore {
+    async fn lti_registration_put(&self, registration: &Registration) -> Result<(), StoreError> {
+        self.run("lti_registration_put", |s| s.lti.put(registration))
+    }
+    async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError> {
+        self.run("lti_registration_get", |s| Ok(s.lti.registrations.get(id).cloned()))
+    }
+    async fn lti_registration_list(&self) -> Result<Vec<Registration>, StoreError> {
+        self.run("lti_registration_list", |s| {
+            Ok(s.lti.registrations.values().cloned().collect())
+        })
+    }
+    async fn lti_registration_find(&self, key: &RegistrationKey) -> Result<Vec<Registration>, StoreError> {
+        self.run("lti_registration_find", |s| {
+            let found = s.lti.registrations.values().filter(|r| matches(&r.kind, key));
+            Ok(found.take(LTI_FOUND_MAX as usize).cloned().collect())
+        })
+    }
+    async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError> {
+        self.run("lti_state_put", |s| {
+            if s.lti.states.contains_key(&state.state) {
+                return Err(StoreError::Conflict {
+                    what: "state",
+                    id: "of a launch".into(),
+                    detail: "it is there already".into(),
+                });
+            }
+            s.lti.states.insert(state.state, state.clone());
+            Ok(())
+        })
+    }
+    async fn lti_state_get(&self, state: TokenHash, at: Timestamp) -> Result<Option<LtiState>, StoreError> {
+        self.run("lti_state_get", |s| {
+            Ok(s.lti.states.get(&state).filter(|s| at < s.expires_at).cloned())
+        })
+    }
+    async fn lti_key_add(&self, key: &LtiKey, after: Option<&str>, retire_at: Timestamp) -> Result<bool, StoreError> {
+        self.run("lti_key_add", |s| Ok(s.lti.key_add(key, after, retire_at)))
+    }
+    async fn lti_key_list(&self, at: Timestamp) -> Result<Vec<LtiKey>, StoreError> {
+        self.run("lti_key_list", |s| {
+            let valid = s
+                .lti
+                .keys
+                .iter()
+                .rev()
+                .filter(|k| k.retire_at.is_none_or(|end| at < end));
+            Ok(valid.cloned().collect())
+        })
+    }
+    async fn lti_attempt_add(&self, attempt: &Attempt) -> Result<(), StoreError> {
+        self.run("lti_attempt_add", |s| {
+            s.lti.attempts.push_front(attempt.clone());
+            s.lti.attempts.truncate(LTI_ATTEMPTS_KEPT as usize);
+            Ok(())
+        })
+    }
+    async fn lti_attempt_list(&self) -> Result<Vec<Attempt>, StoreError> {
+        self.run("lti_attempt_list", |s| Ok(s.lti.attempts.iter().cloned().collect()))
+    }
+}

@@ -1,0 +1,113 @@
+//! Vouchers.
+
+use super::state::State;
+use lab_core::{
+    Subject, Timestamp, TokenHash, VoucherBatchId,
+    entitlement::{
+        GUESSES_MAX, GUESSES_WITHIN, Grant, Redeemed, Redemption, VoucherBatch, VoucherBatchState, VoucherRefusal,
+        judge, source, voucher_grant,
+    },
+    port::StoreError,
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+#[derive(Debug, Default)]
+pub struct Vouchers {
+    batches: BTreeMap<VoucherBatchId, VoucherBatchState>,
+    codes: HashMap<TokenHash, (VoucherBatchId, Option<Subject>)>,
+    guesses: HashMap<Subject, (Timestamp, u32)>,
+}
+
+impl Vouchers {
+    pub fn list(&self) -> Vec<VoucherBatchState> {
+        let mut all: Vec<_> = self.batches.values().cloned().collect();
+        all.sort_by_key(|b| std::cmp::Reverse((b.batch.created_at, b.batch.id)));
+        all
+    }
+
+    pub fn revoke(&mut self, id: VoucherBatchId, reason: &str, at: Timestamp) -> Result<(), StoreError> {
+        let batch = self.batches.get_mut(&id).ok_or_else(|| StoreError::NotFound {
+            what: "voucher batch",
+            id: id.to_string(),
+        })?;
+        batch.revoked.get_or_insert_with(|| (at, reason.to_owned()));
+        Ok(())
+    }
+}
+
+impl State {
+    pub fn voucher_create(&mut self, batch: &VoucherBatch, codes: &[TokenHash]) -> Result<(), StoreError> {
+        if !self.plans.contains_key(&batch.plan) {
+            return Err(StoreError::NotFound {
+                what: "plan",
+                id: batch.plan.to_string(),
+            });
+        }
+        let state = VoucherBatchState {
+            batch: batch.clone(),
+            size: u32::try_from(codes.len()).unwrap_or(u32::MAX),
+            redeemed: 0,
+            revoked: None,
+        };
+        self.vouchers.batches.insert(batch.id, state);
+        self.vouchers
+            .codes
+            .extend(codes.iter().map(|code| (*code, (batch.id, None))));
+        Ok(())
+    }
+
+    pub fn voucher_redeem(&mut self, r: &Redemption) -> Result<Redeemed, StoreError> {
+        let guesses = self.vouchers.guesses.entry(r.subject.clone()).or_insert((r.at, 0));
+        if guesses.0.plus(GUESSES_WITHIN) <= r.at {
+            *guesses = (r.at, 0);
+        }
+        if guesses.1 >= GUESSES_MAX {
+            let again_at = guesses.0.plus(GUESSES_WITHIN);
+            return Ok(Redeemed::Refused(VoucherRefusal::Guesses { again_at }));
+        }
+        let found = r
+            .hashes
+            .iter()
+            .find_map(|code| Some((*code, self.vouchers.codes.get(code)?.clone())));
+        let Some((code, (batch, by))) = found else {
+            guesses.1 += 1;
+            return Ok(Redeemed::Refused(VoucherRefusal::Unknown));
+        };
+        let state = self.vouchers.batches[&batch].clone();
+        let new = match judge(&state, by.as_ref(), (&r.subject, &r.course), r.at) {
+            Ok(new) => new,
+            Err(refusal) => return Ok(Redeemed::Refused(refusal)),
+        };
+        let id = voucher_grant(code);
+        if new {
+            let batch = state.batch;
+            self.grant_issue(&Grant {
+                id,
+                subject: r.subject.clone(),
+                course: batch.course,
+                plan: batch.plan,
+                seconds: batch.seconds,
+                priority: batch.priority,
+                effective_at: r.at,
+                expires_at: r.at.plus(Duration::from_hours(24 * u64::from(batch.valid_days))),
+                created_at: r.at,
+                source: source::VOUCHER.into(),
+            })?;
+            self.vouchers.codes.insert(code, (batch.id, Some(r.subject.clone())));
+            if let Some(state) = self.vouchers.batches.get_mut(&batch.id) {
+                state.redeemed += 1;
+            }
+        }
+        let grant = &self.grants[&id];
+        Ok(Redeemed::Granted {
+            grant: id,
+            plan: grant.plan.clone(),
+            seconds: grant.seconds,
+            expires_at: grant.expires_at,
+            new,
+        })
+    }
+}

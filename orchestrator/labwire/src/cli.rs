@@ -1,0 +1,134 @@
+//! The commands.
+
+use crate::{
+    command::{
+        self, controller, doctor, drain, grant, health, lab, link, lti, migrate, plan, reconcile, recording, refund,
+        sandbox, serve, session, usage, voucher,
+    },
+    config::{Config, ConfigArgs},
+};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Remote labs in the browser: a learner clicks a link and gets a private running network.
+///
+/// Start with `labwire doctor`, then `labwire serve`.
+#[derive(Parser, Debug)]
+#[command(name = "labwire", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve learners, teachers and operations
+    Serve(serve::ServeArgs),
+    /// On Kubernetes: make pods of sandboxes, beside `labwire serve`
+    Controller,
+    /// Print the definition of `LabSandbox`, for `kubectl apply -f -`
+    Crd,
+    /// Print a signed link that signs one tab in, once
+    Link(link::LinkArgs),
+    /// Learning platforms that launch labs: Open edX, FUN, Moodle
+    #[command(subcommand)]
+    Lti(lti::LtiCommand),
+    /// Give a learner lab time
+    Grant(grant::GrantArgs),
+    /// What kinds of learners get
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
+    /// Codes on paper that become lab time
+    #[command(subcommand)]
+    Voucher(voucher::VoucherCommand),
+    Refund(refund::RefundArgs),
+    Revoke(refund::RevokeArgs),
+    /// Who used how much
+    Usage(usage::UsageArgs),
+    /// Say whether every second is accounted for; fails when one is not
+    Reconcile,
+    /// Learners' runs
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    /// What the runtime has for this installation
+    #[command(subcommand)]
+    Sandbox(sandbox::SandboxCommand),
+    /// Lab files
+    #[command(subcommand)]
+    Lab(lab::LabCommand),
+    /// Pause new launches in the whole installation, or take them again
+    #[command(subcommand)]
+    Drain(drain::DrainCommand),
+    /// Recordings of sessions
+    #[command(subcommand)]
+    Recording(recording::RecordingCommand),
+    Migrate(migrate::MigrateArgs),
+    /// Print the settings in force, without secrets
+    CheckConfig,
+    /// Print a configuration file with every setting explained
+    ExampleConfig,
+    /// Say what is missing on this machine, and how to get it
+    Doctor,
+    /// Ask the running server whether it is ready
+    Health,
+}
+
+impl Cli {
+    /// Runs the command; its exit status.
+    pub async fn run(self) -> Result<ExitCode> {
+        match &self.command {
+            Command::ExampleConfig => {
+                print!("{}", crate::config::EXAMPLE);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Command::Crd => return Ok(controller::crd()),
+            _ => {}
+        }
+        if let Command::Lab(command) = &self.command
+            && let Some(code) = command.without_config()?
+        {
+            return Ok(code);
+        }
+        let config = Config::read(&self.config)?;
+        crate::log::init(
+            &config.log,
+            matches!(self.command, Command::Serve(_) | Command::Controller),
+        )?;
+        match self.command {
+            Command::Serve(args) => serve::run(config, args).await,
+            Command::Controller => controller::run(&config).await,
+            Command::Link(args) => link::run(config, args).await,
+            Command::Lti(command) => lti::run(&config, command).await,
+            Command::Grant(args) => grant::run(&config, args).await,
+            Command::Plan(command) => plan::run(&config, command).await,
+            Command::Voucher(command) => voucher::run(config, command).await,
+            Command::Refund(args) => refund::run(&config, args).await,
+            Command::Revoke(args) => refund::revoke(&config, args).await,
+            Command::Usage(args) => usage::run(&config, args).await,
+            Command::Reconcile => reconcile::run(&config).await,
+            Command::Session(command) => session::run(&config, command).await,
+            Command::Sandbox(command) => sandbox::run(&config, command).await,
+            Command::Drain(command) => drain::run(&config, command).await,
+            Command::Lab(command) => lab::run(&config, command).await,
+            Command::Recording(command) => recording::run(&config, command).await,
+            Command::Migrate(args) => migrate::run(&config, args).await,
+            Command::CheckConfig => command::check_config(&config),
+            Command::Doctor => doctor::run(&config).await,
+            Command::Health => health::run(&config).await,
+            Command::ExampleConfig | Command::Crd => Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,152 @@
+//! `labwire lab check|ls|publish|schema`.
+
+use crate::{config::Config, table, wire};
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use lab_core::{
+    lab::{LabRefused, LabVersion},
+    limits::LAB_FILE_BYTES_MAX,
+    port::{Clock, Store},
+};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+#[derive(Subcommand, Debug)]
+pub enum LabCommand {
+    /// Name every mistake in lab files, with its line; fails when there is one
+    #[command(after_help = "Example:\n  labwire lab check labs/*/lab.yaml")]
+    Check {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// List published labs
+    #[command(after_help = "Example:\n  labwire lab ls")]
+    Ls,
+    /// Make lab files available; running sessions keep their version
+    #[command(after_help = "Example:\n  labwire lab publish labs/ospf-triangle/lab.yaml")]
+    Publish {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Print the JSON Schema of lab files, for editors
+    #[command(after_help = "Example:\n  labwire lab schema > lab.schema.json")]
+    Schema,
+}
+
+impl LabCommand {
+    /// Runs what needs no installation; authors have none.
+    pub fn without_config(&self) -> Result<Option<ExitCode>> {
+        match self {
+            Self::Check { files } => Ok(Some(check(files)?.map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS))),
+            Self::Schema => {
+                println!("{}", serde_json::to_string_pretty(&lab_core::lab::lab_schema())?);
+                Ok(Some(ExitCode::SUCCESS))
+            }
+            Self::Ls | Self::Publish { .. } => Ok(None),
+        }
+    }
+}
+
+pub async fn run(config: &Config, command: LabCommand) -> Result<ExitCode> {
+    let store = wire::store(config).await?;
+    if let LabCommand::Publish { files } = command {
+        // all or nothing: a set of labs that is half published is worse than the old one
+        let Some(labs) = check(&files)? else {
+            return Ok(ExitCode::FAILURE);
+        };
+        for lab in &labs {
+            publish(store.as_ref(), lab).await?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |lab: &LabVersion| {
+        let planned = table::time(i64::try_from(lab.file.time.planned.secs).unwrap_or(i64::MAX));
+        let digest = lab.digest.as_str().chars().take(12).collect();
+        vec![
+            lab.file.id.to_string(),
+            digest,
+            lab.file.image.clone(),
+            planned,
+            lab.file.title.en.clone(),
+        ]
+    };
+    let rows: Vec<_> = store.lab_list().await?.iter().map(row).collect();
+    table::print(&["LAB", "VERSION", "IMAGE", "PLANNED", "TITLE"], &rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads all files, printing what is wrong and what is fine; the labs, unless one is wrong.
+fn check(files: &[PathBuf]) -> Result<Option<Vec<LabVersion>>> {
+    let mut labs = Vec::new();
+    let mut wrong = 0;
+    for path in files {
+        match read(path)? {
+            Ok(lab) => {
+                println!(
+                    "{}: {} is fine (version {})",
+                    path.display(),
+                    lab.file.id,
+                    &lab.digest.as_str()[..12]
+                );
+                labs.push(lab);
+            }
+            Err(refused) => {
+                wrong += refused.problems.len();
+                for p in &refused.problems {
+                    println!(
+                        "{}:{}: {}: found {}, expected {}",
+                        path.display(),
+                        p.line,
+                        p.field,
+                        p.found,
+                        p.expected
+                    );
+                }
+            }
+        }
+    }
+    if wrong > 0 {
+        println!("{wrong} problem(s)");
+    }
+    Ok((wrong == 0).then_some(labs))
+}
+
+/// Reads one lab file; of one that is too long, only as much as shows that it is.
+pub fn read(path: &Path) -> Result<Result<LabVersion, LabRefused>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    file.take(LAB_FILE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(LabVersion::parse(&path.display().to_string(), &bytes))
+}
+
+/// Adds a version and makes it the latest.
+pub async fn publish(store: &dyn Store, lab: &LabVersion) -> Result<()> {
+    Ok(store.lab_publish(lab, wire::clock().now()).await?)
+}
+
+/// Folders deep: image/labs/lab/lab.yaml has three.
+const DEPTH_MAX: usize = 4;
+
+/// Every `lab.yaml` below a folder, in order of their paths.
+pub fn find(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![(dir.to_owned(), 0)];
+    while let Some((dir, depth)) = open.pop() {
+        for entry in std::fs::read_dir(&dir)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() && depth < DEPTH_MAX {
+                open.push((entry.path(), depth + 1));
+            } else if entry.file_name() == "lab.yaml" && !kind.is_dir() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

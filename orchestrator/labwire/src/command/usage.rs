@@ -1,0 +1,131 @@
+//! `labwire usage`.
+
+use crate::{config::Config, table, wire};
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use lab_core::{CourseId, LabId, Subject, metering::UsageRow, port::Store};
+use std::process::ExitCode;
+
+/// Lab time of sessions that are settled. Billed and unbilled make the sandbox time, always.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  labwire usage --course net\n  labwire usage --learner ada --format csv > ada.csv")]
+pub struct UsageArgs {
+    #[arg(long, value_name = "ID")]
+    course: Option<String>,
+    #[arg(long, value_name = "ID")]
+    learner: Option<String>,
+    #[arg(long, value_name = "ID")]
+    lab: Option<String>,
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Table,
+    Csv,
+    Json,
+}
+
+pub async fn run(config: &Config, args: UsageArgs) -> Result<ExitCode> {
+    let store = wire::store(config).await?;
+    let (course, learner, lab) = (
+        args.course.map(CourseId),
+        args.learner.map(Subject),
+        args.lab.map(LabId),
+    );
+    let rows = store
+        .usage_list(course.as_ref(), learner.as_ref(), lab.as_ref())
+        .await?;
+    match args.format {
+        Format::Table => print_table(&rows),
+        Format::Csv => print_csv(&rows),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
+    }
+    let adds_up = rows
+        .iter()
+        .all(|r| r.billed_seconds + r.unbilled_seconds == r.sandbox_seconds);
+    if !adds_up {
+        eprintln!("labwire: billed and unbilled seconds do not make the sandbox time; please report this");
+    }
+    Ok(if adds_up { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_table(rows: &[UsageRow]) {
+    let cells = |r: &UsageRow| {
+        vec![
+            r.requested_at.to_string(),
+            r.subject.to_string(),
+            r.course.to_string(),
+            r.lab.to_string(),
+            table::time(r.sandbox_seconds),
+            table::time(r.billed_seconds),
+            table::time(r.unbilled_seconds),
+            table::time(r.refunded_seconds),
+            r.unbilled_reason.clone().unwrap_or_default(),
+        ]
+    };
+    let mut lines: Vec<_> = rows.iter().map(cells).collect();
+    let sum = |f: fn(&UsageRow) -> i64| table::time(rows.iter().map(f).sum());
+    let blank = String::new;
+    lines.push(vec![
+        "total".into(),
+        blank(),
+        blank(),
+        blank(),
+        sum(|r| r.sandbox_seconds),
+        sum(|r| r.billed_seconds),
+        sum(|r| r.unbilled_seconds),
+        sum(|r| r.refunded_seconds),
+        blank(),
+    ]);
+    table::print(
+        &[
+            "REQUESTED",
+            "LEARNER",
+            "COURSE",
+            "LAB",
+            "SANDBOX",
+            "BILLED",
+            "UNBILLED",
+            "REFUNDED",
+            "WHY",
+        ],
+        &lines,
+    );
+}
+
+fn print_csv(rows: &[UsageRow]) {
+    println!(
+        "session,requested_at,subject,course,lab,sandbox_seconds,billed_seconds,unbilled_seconds,unbilled_reason,refunded_seconds"
+    );
+    for r in rows {
+        println!(
+            "{},{},{},{},{},{},{},{},{},{}",
+            r.session,
+            r.requested_at,
+            csv_cell(r.subject.as_str()),
+            csv_cell(r.course.as_str()),
+            csv_cell(r.lab.as_str()),
+            r.sandbox_seconds,
+            r.billed_seconds,
+            r.unbilled_seconds,
+            csv_cell(r.unbilled_reason.as_deref().unwrap_or_default()),
+            r.refunded_seconds
+        );
+    }
+}
+
+/// RFC 4180 quoting. A leading `=`, `+`, `-` or `@` gets an apostrophe: spreadsheets would run it, and subjects are input.
+fn csv_cell(text: &str) -> String {
+    let text = if text.starts_with(['=', '+', '-', '@']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}

@@ -1,0 +1,7 @@
+//! The real binary from outside, and the shape of the workspace.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails, as it should")]
+
+#[path = "labwire/architecture.rs"]
+mod architecture;
+#[path = "labwire/cli.rs"]
+mod cli;

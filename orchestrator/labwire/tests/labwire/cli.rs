@@ -1,0 +1,246 @@
+//! The command line, by running it.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output},
+};
+
+const LAB: &str = "labwire: 1\nid: tiny\ntitle: {en: Tiny, fr: Petit}\nsummary: {en: One host., fr: Un hôte.}\n\
+                   image: labwire/frr:1\nterminals:\n  - {id: h1, kind: shell, command: [bash]}\nstart: [sleep, infinity]\n\
+                   time: {planned: 20m, max: 60m, idle: 15m}\n";
+
+/// Runs labwire in a folder, with no setting of this machine.
+fn labwire(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_labwire"));
+    for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("LABWIRE_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(dir).args(args).output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Standard output of a command that must succeed.
+fn ok(dir: &Path, args: &[&str]) -> String {
+    let out = labwire(dir, args);
+    assert!(
+        out.status.success(),
+        "labwire {}: {}",
+        args.join(" "),
+        text(&out.stderr)
+    );
+    text(&out.stdout)
+}
+
+#[test]
+fn every_problem_of_a_configuration_is_named_at_once_without_its_secrets() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = "instalation: x\nlisten: nope\nruntime: {kind: podman, speed: 9}\nkeys: [{id: a, secret: hunter2}]\n\
+               limits: {sandboxes_max: 0}\nplans: [{id: P}]\n";
+    std::fs::write(dir.path().join("bad.yaml"), bad).unwrap();
+    let out = labwire(dir.path(), &["check-config", "--config", "bad.yaml"]);
+    assert!(!out.status.success());
+    let said = text(&out.stderr);
+    for key in [
+        "instalation",
+        "listen",
+        "runtime.kind",
+        "runtime.speed",
+        "keys[0].secret",
+        "limits.sandboxes_max",
+        "plans[0]",
+    ] {
+        assert!(
+            said.contains(&format!("\n  {key}: found ")),
+            "{key} is not named in: {said}"
+        );
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn what_several_replicas_cannot_share_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("three.yaml"), "replicas: 3\n").unwrap();
+    let out = labwire(dir.path(), &["serve", "--config", "three.yaml"]);
+    assert!(!out.status.success());
+    let said = text(&out.stderr);
+    assert!(
+        said.contains("database: found SQLite with 3 replicas; use postgres://"),
+        "{said}"
+    );
+    assert!(said.contains("keys: found none with 3 replicas"), "{said}");
+}
+
+#[test]
+fn recordings_in_a_bucket_are_shown_without_their_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "recordings: s3://class/2026/net\ns3: {endpoint: 'https://s3.example.org/', access_key: me, secret_key: hunter2}\n";
+    std::fs::write(dir.path().join("s3.yaml"), config).unwrap();
+    let shown = ok(dir.path(), &["check-config", "--config", "s3.yaml"]);
+    for part in [
+        "s3://class/2026/net",
+        "endpoint: https://s3.example.org\n",
+        "path_style: true",
+        "access_key: me",
+    ] {
+        assert!(shown.contains(part), "{part} is not in: {shown}");
+    }
+    assert!(!shown.contains("hunter2"), "{shown}");
+    std::fs::write(
+        dir.path().join("half.yaml"),
+        "recordings: s3://class\ns3: {access_key: me}\n",
+    )
+    .unwrap();
+    let out = labwire(dir.path(), &["check-config", "--config", "half.yaml"]);
+    assert!(
+        text(&out.stderr).contains("s3.access_key: found one of"),
+        "{}",
+        text(&out.stderr)
+    );
+}
+
+#[test]
+fn a_database_is_migrated_by_a_step_of_its_own_and_only_once() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(ok(dir.path(), &["migrate"]).contains("is migrated (schema 0 to "));
+    assert!(ok(dir.path(), &["migrate"]).contains("is up to date"));
+}
+
+#[test]
+fn the_example_is_the_defaults_and_flags_come_before_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let example = ok(dir.path(), &["example-config"]);
+    std::fs::write(dir.path().join("labwire.yaml"), &example).unwrap();
+    let with = ok(dir.path(), &["check-config", "--config", "labwire.yaml"]);
+    assert_eq!(with, ok(dir.path(), &["check-config"]));
+    let flagged = ok(
+        dir.path(),
+        &["check-config", "--config", "labwire.yaml", "--listen", "127.0.0.1:9999"],
+    );
+    assert!(flagged.contains("127.0.0.1:9999"), "{flagged}");
+}
+
+#[test]
+fn a_password_is_not_shown_in_the_settings_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = ok(
+        dir.path(),
+        &["check-config", "--database", "postgres://lab:hunter2@db/labwire"],
+    );
+    assert!(
+        shown.contains("postgres://lab:(set)@db/labwire") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_lab_file_is_checked_published_granted_and_linked() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("lab.yaml"), LAB).unwrap();
+    std::fs::write(dir.join("wrong.yaml"), LAB.replace("kind: shell", "kind: teapot")).unwrap();
+    let wrong = labwire(dir, &["lab", "check", "lab.yaml", "wrong.yaml"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong.stdout).contains("wrong.yaml:7:"), "{}", text(&wrong.stdout));
+    ok(dir, &["lab", "publish", "lab.yaml"]);
+    assert!(ok(dir, &["lab", "ls"]).contains("tiny"));
+    assert!(
+        ok(
+            dir,
+            &[
+                "grant",
+                "--learner",
+                "ada",
+                "--course",
+                "net",
+                "--plan",
+                "QUALIFYING",
+                "--seconds",
+                "120"
+            ]
+        )
+        .contains("0:02:00")
+    );
+    let link = ok(dir, &["link", "--learner", "ada", "--course", "net", "--lab", "tiny"]);
+    assert!(link.starts_with("http://localhost:8080/launch?token=ey"), "{link}");
+    let missing = labwire(dir, &["link", "--learner", "ada", "--course", "net", "--lab", "other"]);
+    assert!(
+        text(&missing.stderr).contains("--lab other is not published"),
+        "{}",
+        text(&missing.stderr)
+    );
+    let mode = std::fs::metadata(dir.join("labwire-data/keys.yaml"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600, "keys are their owner's only");
+    assert_eq!(ok(dir, &["usage", "--format", "json"]).trim(), "[]");
+}
+
+#[test]
+fn new_launches_are_paused_and_taken_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let drain = |args: &[&str]| ok(dir.path(), &[&["drain"], args].concat());
+    assert_eq!(drain(&["status"]), "new launches are taken\n");
+    drain(&["on", "--reason", "New disks.", "--minutes", "30"]);
+    let said = drain(&["status"]);
+    assert!(
+        said.contains("by labwire drain: New disks.") && said.contains("come back at 20"),
+        "{said}"
+    );
+    let said = drain(&["on", "--reason", "It takes longer."]);
+    assert!(said.contains("It takes longer.") && said.contains("no time"), "{said}");
+    for _ in 0..2 {
+        assert_eq!(drain(&["off"]), "new launches are taken\n");
+    }
+    for bad in [
+        &["on", "--reason", " "][..],
+        &["on", "--reason", "x", "--minutes", "0"],
+        &["on"],
+    ] {
+        let out = labwire(dir.path(), &[&["drain"], bad].concat());
+        assert!(!out.status.success(), "{bad:?}");
+        assert!(text(&out.stderr).contains("--"), "{}", text(&out.stderr));
+    }
+}
+
+#[test]
+fn the_schema_of_lab_files_is_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&ok(dir.path(), &["lab", "schema"])).unwrap();
+    assert!(schema["properties"]["terminals"].is_object(), "{schema}");
+}
+
+#[test]
+fn doctor_names_what_is_missing_and_how_to_get_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = labwire(
+        dir.path(),
+        &[
+            "doctor",
+            "--runtime",
+            "process",
+            "--agent",
+            "nowhere",
+            "--listen",
+            "127.0.0.1:0",
+        ],
+    );
+    assert_eq!(out.status.code(), Some(1));
+    let said = text(&out.stdout);
+    assert!(said.contains("MISSING agent") && said.contains("make agent"), "{said}");
+    assert!(!dir.path().join("labwire-data").exists(), "looking makes nothing");
+}
+
+#[test]
+fn health_of_no_server_says_how_to_start_one() {
+    let dir = tempfile::tempdir().unwrap();
+    // port 1 is reserved and nobody's
+    let out = labwire(dir.path(), &["health", "--listen", "127.0.0.1:1"]);
+    assert!(!out.status.success());
+    assert!(text(&out.stderr).contains("labwire serve"), "{}", text(&out.stderr));
+}

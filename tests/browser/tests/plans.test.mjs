@@ -1,0 +1,139 @@
+// Links and plans: who may enter, with how much time, and what everybody else is told.
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { eventually, Labwire } from '../labwire.mjs';
+import { barriers, enter, part } from '../pages.mjs';
+
+let labwire;
+let emilie;
+before(async () => {
+  labwire = await Labwire.start();
+});
+after(() => labwire?.stop());
+
+/** Opens `link` in a tab of its own and gives the page's words on why it does not lead on. */
+async function refusal(link, locale) {
+  const page = await labwire.tab({ locale });
+  await page.goto(link);
+  const problem = part(page, 'problem');
+  await problem.waitFor();
+  assert.deepEqual(await barriers(page), []);
+  const said = { code: await problem.getAttribute('data-code'), text: await problem.innerText() };
+  assert.deepEqual(page.problems.filter((one) => !/status of 401/.test(one)), []);
+  await page.context().close();
+  return said;
+}
+
+/** The same link, as it would be if it had been made `seconds` earlier: signed again, with the installation's own key. */
+function aged(link, seconds) {
+  const url = new URL(link);
+  const [header, payload] = url.searchParams.get('token').split('.');
+  const claims = JSON.parse(Buffer.from(payload, 'base64url'));
+  claims.iat -= seconds;
+  claims.exp -= seconds;
+  const signed = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
+  url.searchParams.set('token', `${signed}.${createHmac('sha256', labwire.linkKey()).update(signed).digest('base64url')}`);
+  return url.href;
+}
+
+test('without lab time there is the lab, a demonstration, and how to get to run it', async () => {
+  const page = await labwire.tab();
+  await page.goto(labwire.learner('Chloé Martin', 'ospf-triangle', 'DISCOVERY'));
+  await part(page, 'discovery').waitFor();
+  const text = await part(page, 'discovery').innerText();
+  assert.match(text, /Upgrade in your course/);
+  await part(page, 'discovery').getByText('Qualifying', { exact: true }).waitFor();
+  assert.match(text, /Three routers form a triangle/);
+  await part(page, 'node-r2').waitFor();
+  await part(page, 'player').waitFor();
+  await part(page, 'play').click();
+  await eventually('the demonstration plays', 20_000, async () => Number(await part(page, 'player').getAttribute('data-position')) > 3000);
+  await part(page, 'play').click();
+  await part(page, 'discovery').getByRole('heading', { name: 'See how it is done' }).scrollIntoViewIfNeeded();
+  await labwire.shot(page, 'discovery');
+  assert.doesNotMatch(labwire.cli('session', 'ls', '--all'), /ospf-triangle/, 'nothing was started for her');
+  assert.deepEqual(await barriers(page), []);
+  assert.deepEqual(page.problems.filter((one) => !/status of 403/.test(one)), []);
+});
+
+test('two minutes before the time is used up, the page warns', async () => {
+  labwire.cli('grant', '--learner', 'denis', '--course', 'net', '--plan', 'QUALIFYING', '--seconds', '120');
+  const page = await labwire.tab();
+  await enter(page, labwire.link('--learner', 'denis', '--name', 'Denis Diderot', '--lab', 'static-routes'));
+  const warning = part(page, 'time-warning');
+  await warning.waitFor();
+  assert.match(await warning.innerText(), /The lab stops in [12] minutes?/);
+  await labwire.shot(page, 'warning');
+  assert.deepEqual(await barriers(page), []);
+  await part(page, 'stop').click();
+  await part(page, 'stop-yes').click();
+  await part(page, 'ended').waitFor({ timeout: 60_000 });
+  assert.deepEqual(page.problems, []);
+});
+
+test('a link that was used, changed or is too old says which, and what to do, in French and in English', async () => {
+  const page = await labwire.tab();
+  const used = labwire.staff('teacher', 'Prof. Curie');
+  await page.goto(used);
+  await part(page, 'wall').waitFor();
+  assert.deepEqual(await refusal(used, 'en-GB').then(({ code, text }) => [code, /already used/.test(text), /click the link again/.test(text)]), ['launch-already-used', true, true]);
+  assert.deepEqual(await refusal(used, 'fr-FR').then(({ code, text }) => [code, /déjà (été )?(servi|utilisé)/.test(text), /[Cc]liquez|cliquez/.test(text)]), ['launch-already-used', true, true]);
+
+  const fresh = labwire.staff('teacher', 'Prof. Noether');
+  const end = fresh.at(-2) === 'A' ? 'B' : 'A';
+  assert.equal((await refusal(fresh.slice(0, -2) + end + fresh.at(-1), 'fr-FR')).code, 'launch-forged');
+  assert.equal((await refusal(fresh.slice(0, fresh.length / 2), 'en-GB')).code, 'launch-malformed');
+  assert.equal((await refusal(`${labwire.url}/launch`, 'en-GB')).code, 'launch-no-token');
+
+  const late = await refusal(aged(labwire.link('--learner', 'ada', '--name', 'Ada', '--lab', 'static-routes'), 3600), 'fr-FR');
+  assert.equal(late.code, 'launch-expired');
+  assert.match(late.text, /expiré/);
+});
+
+test('operations sees sessions, use and health, and no terminal', async () => {
+  const page = await labwire.tab();
+  emilie = await labwire.tab();
+  await enter(emilie, labwire.learner('Emilie du Chatelet', 'static-routes'));
+  await page.goto(labwire.staff('operations', 'Operations'));
+  await part(page, 'ops-sessions').click();
+  const row = page.getByTestId('sessions').getByRole('row').filter({ hasText: 'Emilie du Chatelet' });
+  await row.waitFor();
+  assert.match(await row.innerText(), /static-routes[\s\S]*QUALIFYING[\s\S]*Running/);
+  await part(page, 'live-only').uncheck();
+  await page.getByTestId('sessions').getByRole('row').filter({ hasText: 'Denis Diderot' }).waitFor();
+  await labwire.shot(page, 'operations');
+  assert.deepEqual(await barriers(page), []);
+
+  await part(page, 'ops-usage').click();
+  await page.getByTestId('usage').getByRole('row').filter({ hasText: 'denis' }).first().waitFor();
+  const [file] = await Promise.all([page.waitForEvent('download'), part(page, 'usage-csv').click()]);
+  assert.equal(file.suggestedFilename(), 'usage.csv');
+  await labwire.shot(page, 'usage');
+  assert.deepEqual(await barriers(page), []);
+
+  await part(page, 'ops-health').click();
+  await part(page, 'health').waitFor();
+  const health = await part(page, 'health').innerText();
+  assert.match(health, /OK[\s\S]*docker|docker[\s\S]*OK/i);
+  assert.match(health, /It adds up/);
+  await labwire.shot(page, 'health');
+  assert.deepEqual(await barriers(page), []);
+  assert.equal(await page.locator('.xterm').count(), 0);
+
+  const [session] = labwire.cli('session', 'ls').match(/[0-9a-f]{8}-[0-9a-f-]{27}/);
+  await page.goto(`${labwire.url}/watch/${session}`);
+  await page.waitForFunction(() => document.querySelector('[data-testid="problem"]') ?? document.querySelector('.xterm'));
+  assert.equal(await page.locator('.xterm').count(), 0, 'what people type is not for operations');
+});
+
+test('operations stops a session, and the learner is told by whom', async () => {
+  const page = await labwire.tab();
+  await page.goto(labwire.staff('operations', 'Operations'));
+  await part(page, 'ops-sessions').click();
+  await page.getByTestId('sessions').getByRole('row').filter({ hasText: 'Emilie' }).getByRole('button').click();
+  await part(page, 'stop-yes').click();
+  await part(emilie, 'ended').filter({ hasText: 'Your course team stopped the lab' }).waitFor({ timeout: 60_000 });
+  assert.deepEqual(emilie.problems, []);
+  assert.deepEqual(page.problems, []);
+});

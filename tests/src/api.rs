@@ -1,0 +1,106 @@
+//! A person's tab over HTTP.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+/// An answer that is not a success.
+#[derive(Debug, thiserror::Error)]
+#[error("{status}: {body}")]
+pub struct ApiError {
+    pub status: u16,
+    /// The body, `null` when it was not JSON.
+    pub body: Value,
+}
+
+/// A signed-in tab.
+#[derive(Clone, Debug)]
+pub struct Api {
+    pub base: String,
+    pub bearer: String,
+    pub login: Value,
+    client: reqwest::Client,
+}
+
+impl Api {
+    /// Presents a launch token.
+    pub async fn launch(url: &str, token: &str) -> Result<Self> {
+        let client = crate::client();
+        let base = format!("{url}/api/v1");
+        let answer = send(client.post(format!("{base}/launch")).json(&json!({ "token": token }))).await?;
+        let bearer = answer["bearer"].as_str().context("no bearer in the answer")?.to_owned();
+        Ok(Self {
+            base,
+            bearer,
+            login: answer["login"].clone(),
+            client,
+        })
+    }
+
+    /// GET below `/api/v1`.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        send(
+            self.client
+                .get(format!("{}{path}", self.base))
+                .bearer_auth(&self.bearer),
+        )
+        .await
+    }
+
+    /// GET of bytes below `/api/v1`.
+    pub async fn bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let answer = self
+            .client
+            .get(format!("{}{path}", self.base))
+            .bearer_auth(&self.bearer)
+            .send()
+            .await?;
+        ensure!(answer.status().is_success(), "{path}: {}", answer.status());
+        Ok(answer.bytes().await?.to_vec())
+    }
+
+    /// POST below `/api/v1`.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        send(
+            self.client
+                .post(format!("{}{path}", self.base))
+                .bearer_auth(&self.bearer)
+                .json(body),
+        )
+        .await
+    }
+
+    /// Starts (or returns to) the lab; the session's id.
+    pub async fn start(&self, lab: &str) -> Result<String> {
+        let session = self.post("/sessions", &json!({ "lab": lab })).await?;
+        Ok(session["id"].as_str().context("a session has an id")?.to_owned())
+    }
+
+    /// A single-use WebSocket ticket for a session.
+    pub async fn ticket(&self, session: &str, writer: u64) -> Result<String> {
+        let body = json!({ "scope": "session", "session": session, "writer": writer.to_string() });
+        Ok(self.post("/tickets", &body).await?["ticket"]
+            .as_str()
+            .context("a ticket")?
+            .to_owned())
+    }
+
+    /// Address of a WebSocket below `/api/v1`.
+    pub fn socket_url(&self, path: &str) -> String {
+        format!("{}{path}", self.base.replacen("http", "ws", 1))
+    }
+}
+
+async fn send(request: reqwest::RequestBuilder) -> Result<Value> {
+    let answer = request.send().await?;
+    let status = answer.status();
+    let body = answer.bytes().await?;
+    let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    if !status.is_success() {
+        return Err(ApiError {
+            status: status.as_u16(),
+            body: value,
+        }
+        .into());
+    }
+    Ok(value)
+}

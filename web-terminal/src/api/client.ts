@@ -1,0 +1,157 @@
+/** A small client of the HTTP contract: bearer, rotation, errors with a code. */
+import { BROWSER_PROTOCOL, WALL_PROTOCOL } from '../protocol/messages';
+import { DialRefused, type Socket } from '../transport/link';
+import { forget, load, save, type Stored } from './store';
+import type * as T from './types';
+import type { TimeNotice } from '../protocol/messages';
+
+const BASE = '/api/v1';
+/** The bearer is rotated when less than this is left: a class may be offline for a while and still come back. */
+const ROTATE_BEFORE_S = 300;
+
+/** A refused or failed request. `code` is public; `network` means that no answer came. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly next: string | null = null,
+    readonly body: Record<string, unknown> = {},
+  ) {
+    super(message);
+  }
+}
+
+let rotating: Promise<void> | null = null;
+
+/**
+ * Keeps the tab signed in while it is open: terminals need the bearer only when they reconnect, which may be an hour after
+ * the last request. Looks every minute, which is also as often as a hidden tab may.
+ */
+export function staySignedIn(): void {
+  setInterval(() => void rotateIfDue(), 60_000);
+}
+
+/** Who is signed in here, without asking the server. */
+export function login(): T.Login | null {
+  return load()?.login ?? null;
+}
+
+export async function launch(token: string): Promise<Stored> {
+  const signed = await request<Stored>('POST', '/launch', { token }, false);
+  save(signed);
+  return signed;
+}
+
+export const me = () => request<T.Me>('GET', '/me');
+export const lab = (id: string) => request<T.Lab>('GET', `/labs/${encodeURIComponent(id)}`);
+export const sessionStart = (lab: string) => request<T.SessionView>('POST', '/sessions', { lab });
+export const session = (id: string) => request<T.SessionView>('GET', `/sessions/${id}`);
+export const sessionStop = (id: string) => request<T.SessionView>('POST', `/sessions/${id}/stop`);
+export const sessionExtend = (id: string) => request<TimeNotice>('POST', `/sessions/${id}/extend`);
+export const voucherRedeem = (code: string) => request<T.Redeemed>('POST', '/vouchers/redeem', { code });
+export const recording = (id: string) => request<T.Recording>('GET', `/sessions/${id}/recording`);
+export const health = () => request<T.Health>('GET', '/health');
+export const overview = () => request<T.Overview>('GET', '/operations');
+export const pools = () => request<T.Pool[]>('GET', '/operations/pools');
+export const queue = () => request<T.Queue>('GET', '/operations/queue');
+export const launchesPause = (reason: string, minutes: number | null) => request<T.Paused>('POST', '/operations/pause', { reason, minutes });
+export const launchesResume = () => request<T.Paused>('POST', '/operations/resume');
+export const audit = (id: string) => request<T.AuditEvent[]>('GET', `/audit?session=${id}`);
+
+export function sessions(filter: { course?: string; live?: boolean }): Promise<T.SessionView[]> {
+  const query = new URLSearchParams();
+  if (filter.course) query.set('course', filter.course);
+  if (filter.live) query.set('live', '1');
+  return request('GET', `/sessions?${query}`);
+}
+
+export async function journal(id: string, from: number, to: number): Promise<Uint8Array> {
+  const answer = await fetchRaw('GET', `/sessions/${id}/recording/journal?from=${from}&to=${to}`);
+  return new Uint8Array(await answer.arrayBuffer());
+}
+
+export async function demo(lab: string): Promise<string> {
+  return (await fetchRaw('GET', `/demo/${encodeURIComponent(lab)}`)).text();
+}
+
+export function usage(filter: Record<string, string>): Promise<T.UsageRow[]> {
+  return request('GET', `/usage?${new URLSearchParams({ ...filter, format: 'json' })}`);
+}
+
+/** Downloads a file that needs the bearer, so that no link with a secret exists. */
+export async function download(path: string, name: string): Promise<void> {
+  const answer = await fetchRaw('GET', path);
+  const url = URL.createObjectURL(await answer.blob());
+  const link = Object.assign(document.createElement('a'), { href: url, download: name });
+  link.click();
+  // The click has started the download; the object may go once the browser has taken it.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** Opens a session's socket with a fresh ticket. */
+export const dialSession = (session: string, writer: string) =>
+  dial({ scope: 'session', session, writer }, '/ws', BROWSER_PROTOCOL);
+
+/** Opens the wall of a course. */
+export const dialWall = (course: string) => dial({ scope: 'wall', course }, '/wall', WALL_PROTOCOL);
+
+async function dial(scope: Record<string, string>, path: string, protocol: string): Promise<Socket> {
+  let ticket: string;
+  try {
+    ({ ticket } = await request<{ ticket: string }>('POST', '/tickets', scope));
+  } catch (error) {
+    if (error instanceof ApiError) {
+      if (error.status === 401) throw new DialRefused('signed-out');
+      if (error.status === 403) throw new DialRefused('not-allowed');
+      if (error.status === 404) throw new DialRefused('gone');
+    }
+    throw error;
+  }
+  const url = new URL(`${BASE}${path}?ticket=${encodeURIComponent(ticket)}`, location.href);
+  url.protocol = url.protocol.replace('http', 'ws');
+  return new WebSocket(url, protocol) as unknown as Socket;
+}
+
+async function request<R>(method: string, path: string, body?: unknown, signed = true): Promise<R> {
+  const answer = await fetchRaw(method, path, body, signed);
+  return (await answer.json()) as R;
+}
+
+async function fetchRaw(method: string, path: string, body?: unknown, signed = true): Promise<Response> {
+  if (signed) await rotateIfDue();
+  return send(method, path, body, signed ? load()?.bearer : undefined);
+}
+
+async function send(method: string, path: string, body: unknown, bearer: string | undefined): Promise<Response> {
+  const headers: Record<string, string> = {};
+  if (bearer) headers['authorization'] = `Bearer ${bearer}`;
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  let answer: Response;
+  try {
+    answer = await fetch(BASE + path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+  } catch {
+    throw new ApiError(0, 'network', 'no answer');
+  }
+  if (!answer.ok) throw await failure(answer, bearer !== undefined);
+  return answer;
+}
+
+async function failure(answer: Response, signed: boolean): Promise<ApiError> {
+  const body = ((await answer.json().catch(() => null)) ?? {}) as Record<string, unknown>;
+  if (answer.status === 401 && signed) forget();
+  const text = (key: string) => (typeof body[key] === 'string' ? (body[key] as string) : null);
+  return new ApiError(answer.status, text('code') ?? `http-${answer.status}`, text('message') ?? answer.statusText, text('next'), body);
+}
+
+/** One rotation at a time, whoever asks; a failed one is tried again at the next request while the bearer still holds. */
+function rotateIfDue(): Promise<void> {
+  const stored = load();
+  if (!stored || stored.expires_at - Date.now() / 1000 > ROTATE_BEFORE_S) return Promise.resolve();
+  rotating ??= send('POST', '/token/rotate', {}, stored.bearer)
+    .then(async (answer) => save({ ...stored, ...((await answer.json()) as T.Signed) }))
+    .catch(() => {})
+    .finally(() => (rotating = null));
+  return rotating;
+}

@@ -1,0 +1,4 @@
+import { start } from '../../ui/start';
+import Home from './Home.svelte';
+
+start(Home);

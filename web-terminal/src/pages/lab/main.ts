@@ -1,0 +1,4 @@
+import { start } from '../../ui/start';
+import LabPage from './LabPage.svelte';
+
+start(LabPage);

@@ -1,0 +1,4 @@
+import { start } from '../../ui/start';
+import Launch from './Launch.svelte';
+
+start(Launch);

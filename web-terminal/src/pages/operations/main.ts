@@ -1,0 +1,4 @@
+import { start } from '../../ui/start';
+import Operations from './Operations.svelte';
+
+start(Operations);

@@ -1,0 +1,4 @@
+import { start } from '../../ui/start';
+import Replay from './Replay.svelte';
+
+start(Replay);

@@ -1,0 +1,4 @@
+import { start } from '../../ui/start';
+import Teacher from './Teacher.svelte';
+
+start(Teacher);

@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ApiError, launch, login, me, staySignedIn } from '../src/api/client';
+import { save } from '../src/api/store';
+
+interface Asked {
+  path: string;
+  bearer: string | null;
+}
+
+const who = { id: 'l', name: 'Zoé', role: 'learner' as const, course: 'net', lab: 'ospf', plan: null };
+let asked: Asked[];
+let answers: Record<string, () => Response | Promise<Response>>;
+
+const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status });
+const inSeconds = (s: number) => Date.now() / 1000 + s;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  asked = [];
+  const items = new Map<string, string>();
+  vi.stubGlobal('sessionStorage', {
+    getItem: (key: string) => items.get(key) ?? null,
+    setItem: (key: string, value: string) => items.set(key, value),
+    removeItem: (key: string) => items.delete(key),
+  });
+  answers = {
+    '/me': () => json({ ...who, grants: [], plans: [] }),
+    '/token/rotate': () => json({ bearer: 'new', expires_at: inSeconds(900) }),
+    '/launch': () => json({ bearer: 'first', expires_at: inSeconds(900), login: who }),
+  };
+  vi.stubGlobal('fetch', async (url: string, init: RequestInit) => {
+    const path = url.replace('/api/v1', '');
+    asked.push({ path, bearer: new Headers(init.headers).get('authorization') });
+    return answers[path]!();
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe('the bearer', () => {
+  it('comes from the launch and goes with every request after it', async () => {
+    await launch('token');
+    await me();
+    expect(asked).toEqual([{ path: '/launch', bearer: null }, { path: '/me', bearer: 'Bearer first' }]);
+  });
+
+  it('is rotated before it expires, once, however many ask at the same time', async () => {
+    save({ bearer: 'old', expires_at: inSeconds(60), login: who });
+    await Promise.all([me(), me(), me()]);
+    expect(asked.filter(({ path }) => path === '/token/rotate')).toEqual([{ path: '/token/rotate', bearer: 'Bearer old' }]);
+    expect(asked.filter(({ path }) => path === '/me').map(({ bearer }) => bearer)).toEqual(Array(3).fill('Bearer new'));
+  });
+
+  it('is rotated in a tab that only types, so that an hour later a reconnect still works', async () => {
+    save({ bearer: 'old', expires_at: inSeconds(900), login: who });
+    staySignedIn();
+    await vi.advanceTimersByTimeAsync(3600_000);
+    expect(asked.filter(({ path }) => path === '/token/rotate').length).toBeGreaterThanOrEqual(4);
+    await me();
+    expect(asked.at(-1)).toEqual({ path: '/me', bearer: 'Bearer new' });
+  });
+
+  it('still serves when its rotation fails while it holds', async () => {
+    answers['/token/rotate'] = () => Promise.reject(new TypeError('offline'));
+    save({ bearer: 'old', expires_at: inSeconds(60), login: who });
+    await me();
+    expect(asked.at(-1)).toEqual({ path: '/me', bearer: 'Bearer old' });
+  });
+
+  it('is forgotten when it is refused', async () => {
+    answers['/me'] = () => json({ code: 'signed-out', message: '', next: '' }, 401);
+    save({ bearer: 'old', expires_at: inSeconds(900), login: who });
+    await expect(me()).rejects.toMatchObject({ status: 401 });
+    expect(login()).toBeNull();
+  });
+});
+
+describe('a failure', () => {
+  it('carries the code, the next step and the rest of the body', async () => {
+    answers['/launch'] = () => json({ code: 'no-labs', message: 'm', next: 'n', lab: { id: 'x' } }, 403);
+    const error = (await launch('t').catch((error: unknown) => error)) as ApiError;
+    expect(error).toMatchObject({ status: 403, code: 'no-labs', next: 'n', body: { lab: { id: 'x' } } });
+  });
+
+  it('without an answer is told apart from a refusal', async () => {
+    answers['/launch'] = () => Promise.reject(new TypeError('failed'));
+    await expect(launch('t')).rejects.toMatchObject({ status: 0, code: 'network' });
+  });
+
+  it('whose body is no JSON (a proxy’s page) still has a code', async () => {
+    answers['/launch'] = () => new Response('<html>', { status: 502 });
+    await expect(launch('t')).rejects.toMatchObject({ status: 502, code: 'http-502' });
+  });
+});

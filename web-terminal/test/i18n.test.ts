@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { en } from '../src/i18n/en';
+import { fr } from '../src/i18n/fr';
+import { clockTime, span } from '../src/i18n/index.svelte';
+
+const parts = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map((part) => part[1]).sort();
+
+/** Rust's reasons and codes, read from where they are declared: a new one without a text fails here. */
+function codes(file: string, block: RegExp, code: RegExp): string[] {
+  const text = readFileSync(new URL(`../../orchestrator/lab-core/src/${file}`, import.meta.url), 'utf8');
+  return [...(block.exec(text)?.[0] ?? '').matchAll(code)].map((found) => found[1]!);
+}
+
+describe('French and English', () => {
+  it('have the same keys', () => {
+    expect(Object.keys(fr)).toEqual(Object.keys(en));
+  });
+
+  it.each(Object.keys(en) as (keyof typeof en)[])('%s: is said in both, with the same parts', (key) => {
+    expect(en[key].trim()).not.toBe('');
+    expect(fr[key].trim()).not.toBe('');
+    expect(parts(fr[key])).toEqual(parts(en[key]));
+  });
+
+  it('say every reason a session can end or fail for', () => {
+    const reasons = codes('provisioning/state.rs', /reasons!\([\s\S]*\n\);/, /\w+ = "([a-z-]+)"/g);
+    expect(reasons.length).toBeGreaterThan(10);
+    for (const reason of reasons) expect(en).toHaveProperty([`reason.${reason}`]);
+  });
+
+  it('say every refusal of a launch and its next step', () => {
+    const refusals = codes('launch/mod.rs', /impl LaunchRefusal[\s\S]*\n}/, /"(launch-[a-z-]+)"/g);
+    expect(refusals.length).toBeGreaterThan(5);
+    for (const code of refusals) {
+      expect(en).toHaveProperty([`error.${code}`]);
+      expect(en).toHaveProperty([`error.${code}.next`]);
+    }
+  });
+
+  it('say every state of a session', () => {
+    for (const state of ['requested', 'queued', 'provisioning', 'ready', 'frozen', 'stopping', 'ended', 'failed']) {
+      expect(en).toHaveProperty([`state.${state}`]);
+    }
+  });
+
+  it('have no key that no page uses', () => {
+    const source = readdirSync(new URL('../src', import.meta.url), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.(svelte|ts)$/.test(file) && !/i18n\/(en|fr)\.ts/.test(file))
+      .map((file) => readFileSync(new URL(`../src/${file}`, import.meta.url), 'utf8'))
+      .join('\n');
+    // Keys made at run time from a code start with one of these.
+    const made = [...source.matchAll(/[`'"]([a-z-]+(?:\.[a-z-]+)*\.)\$\{/g)].map((found) => found[1]!);
+    const unused = Object.keys(en).filter(
+      (key) => !source.includes(`'${key.replace(/_n$/, '')}'`) && !made.some((prefix) => key.startsWith(prefix)),
+    );
+    expect(unused).toEqual([]);
+  });
+});
+
+it('times read as people write them', () => {
+  expect([5, 65, 600, 3723].map(clockTime)).toEqual(['0:05', '1:05', '10:00', '1:02:03']);
+  expect([45, 90, 3600, 7500].map(span)).toEqual(['45 s', '2 min', '1 h 00', '2 h 05']);
+});

@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+import { arranged, STUCK_S, type Seen } from '../src/live/order';
+
+const card = (name: string, change: Partial<Seen> = {}): Seen => ({
+  session: name, subject: name, name, lab: 'l', state: 'ready', reason: null, terminal: 'r1', screen: [], last_command: null, idle_s: 0,
+  checks_passed: 0, checks_total: 4, points: 0, points_total: 10, away: false, viewers: [], quiet_s: 0, ...change,
+});
+
+const names = (cards: Seen[]) => cards.map(({ name }) => name);
+
+it('those who need help come first: failed, stuck the longest, out of contact, quiet; done and starting last', () => {
+  const cards = [
+    card('done', { checks_passed: 4, quiet_s: 9999 }),
+    card('busy', { quiet_s: 5 }),
+    card('starting', { state: 'provisioning' }),
+    card('stuck', { quiet_s: STUCK_S }),
+    card('longer', { quiet_s: STUCK_S * 2 }),
+    card('failed', { state: 'failed' }),
+    card('away', { away: true }),
+  ];
+  expect(names(arranged(cards, 'help', 'all', ''))).toEqual(['failed', 'longer', 'stuck', 'away', 'busy', 'starting', 'done']);
+  expect(names(arranged(cards, 'help', 'stuck', ''))).toEqual(['failed', 'longer', 'stuck']);
+});
+
+it('the rest are found by name, and by how little they have passed', () => {
+  const cards = [card('Émile', { checks_passed: 3 }), card('Zoé', { checks_passed: 1 }), card('Eve', { checks_passed: 2, state: 'queued' })];
+  expect(names(arranged(cards, 'name', 'all', ''))).toEqual(['Émile', 'Eve', 'Zoé']);
+  expect(names(arranged(cards, 'progress', 'all', ''))).toEqual(['Zoé', 'Eve', 'Émile']);
+  expect(names(arranged(cards, 'name', 'all', 'zo'))).toEqual(['Zoé']);
+  expect(names(arranged(cards, 'name', 'running', ''))).toEqual(['Émile', 'Zoé']);
+});
