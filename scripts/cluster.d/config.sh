@@ -109,6 +109,8 @@ evictionHard: {memory.available: 50Mi, nodefs.available: 1%, nodefs.inodesFree: 
 # the controller-manager (parts.sh) gives it 20 s of silence instead of 40.
 nodeLeaseDurationSeconds: 8
 nodeStatusUpdateFrequency: 4s
+# A kill that failed because the container had just ended by itself is looked at again at the next sync: after 10-15 s, not 60-90.
+syncFrequency: 10s
 # 5 and 10 by default: a launch storm of pods would wait for the kubelet's own limit.
 kubeAPIQPS: 100
 kubeAPIBurst: 200

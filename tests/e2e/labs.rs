@@ -5,7 +5,7 @@ use lab_core::{
     journal::CheckOutcome,
     terminal::{FromBrowser, ToBrowser},
 };
-use lab_e2e::{Options, Pace, Runtime, Server, Tab, eventually};
+use lab_e2e::{GONE_WITHIN, Options, Pace, Runtime, Server, Tab, eventually};
 use std::{path::PathBuf, time::Duration};
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn solved(server: &Server, lab: &str, solution: Vec<u8>) -> Result<()> {
     learner
         .post(&format!("/sessions/{session}/stop"), &serde_json::json!({}))
         .await?;
-    eventually("its sandbox is gone", Duration::from_secs(60), || async {
+    eventually("its sandbox is gone", GONE_WITHIN, || async {
         Ok(server.sandboxes()?.is_empty().then_some(()))
     })
     .await

@@ -7,7 +7,7 @@ use crate::{
     eventually,
     gate::Gate,
     machine::repository,
-    server::Options,
+    server::{GONE_WITHIN, Options},
     services::{checked, database, drop_database, objects, script},
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -301,7 +301,7 @@ impl Cluster {
             String::from_utf8_lossy(&out.stderr)
         );
         let n = &self.installation;
-        eventually("nothing is left of it", Duration::from_secs(60), || async {
+        eventually("nothing is left of it", GONE_WITHIN, || async {
             let kinds = "pods,labsandboxes,persistentvolumeclaims,networkpolicies,leases,secrets,configmaps";
             let left = kubectl(&["get", kinds, "-n", n, "-o", "name"])?;
             // what the test made, and what every namespace has

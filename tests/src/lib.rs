@@ -27,7 +27,7 @@ pub use http::{client, http};
 pub use machine::{binary, repository};
 pub use replicas::Replicas;
 pub use report::{Measures, Must, Report, percentile};
-pub use server::{Options, Runtime, Server};
+pub use server::{GONE_WITHIN, Options, Runtime, Server};
 pub use services::{psql, script};
 pub use tab::{Pace, Tab, TerminalView};
 pub use typist::{Typed, come_back, type_on};
@@ -59,17 +59,20 @@ macro_rules! on {
     };
 }
 
-/// Waits until `check` gives something; fails after `within`, saying what was awaited.
+/// Waits until `check` gives something; fails after `within`, saying what was awaited. Looks three times as long apart as a look takes:
+/// one by kubectl starts a program (0.2 s of a CPU), and without a pause would keep one of two cores from what is awaited.
 pub async fn eventually<T, F, Fut>(what: &str, within: Duration, mut check: F) -> Result<T>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
 {
-    // a look costs a request or less; 20 ms keeps a wait from being a load
     const LOOK_EVERY: Duration = Duration::from_millis(20);
+    const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
     let deadline = tokio::time::Instant::now() + within;
     loop {
+        let since = tokio::time::Instant::now();
         let looked = check().await;
+        let took = since.elapsed();
         if let Ok(Some(value)) = looked {
             return Ok(value);
         }
@@ -79,6 +82,6 @@ where
                 Ok(_) => anyhow::bail!("not within {within:?}: {what}"),
             };
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep((took * 3).clamp(LOOK_EVERY, LOOK_EVERY_MAX)).await;
     }
 }

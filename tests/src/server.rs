@@ -9,6 +9,10 @@ use std::{
     time::Duration,
 };
 
+/// How long what was ended may take to be gone. A second or two; but a kubelet that was just started again, or failed once to kill what
+/// had ended by itself, looks again at its next sync: 15 s on our node (scripts/cluster.d), 90 s by default.
+pub const GONE_WITHIN: Duration = Duration::from_secs(120);
+
 /// Which sandboxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
@@ -271,13 +275,13 @@ impl Server {
                 .post(&format!("/sessions/{id}/stop"), &serde_json::json!({}))
                 .await?;
         }
-        eventually("every session is over", Duration::from_secs(60), || async {
+        eventually("every session is over", GONE_WITHIN, || async {
             let live = operations.get("/sessions?live=1").await?;
             Ok(live.as_array().is_some_and(Vec::is_empty).then_some(()))
         })
         .await
         .with_context(|| self.log_tail(40))?;
-        eventually("no sandbox is left", Duration::from_secs(60), || async {
+        eventually("no sandbox is left", GONE_WITHIN, || async {
             let left = self.sandboxes()?;
             ensure!(left.is_empty(), "left: {left:?}");
             Ok(Some(()))

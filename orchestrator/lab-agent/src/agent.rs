@@ -269,6 +269,11 @@ impl Agent {
         self.stop_wake.notify_one();
     }
 
+    /// A stop was asked for.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.borrow().is_some()
+    }
+
     /// The orchestrator ends sessions; this is for sandboxes whose orchestrator never comes back.
     async fn keep_deadline(self: Rc<Self>) {
         if let Some(deadline) = self.options.deadline {

@@ -43,8 +43,8 @@ pub(crate) struct Site {
     pub seccomp: String,
     /// Whether the engine's storage can limit a container's disk.
     pub disk_quota: bool,
-    /// Group of [`KVM`], when labs of virtual machines get it.
-    pub kvm: Option<u32>,
+    /// When labs of virtual machines get [`KVM`]: the groups that their user joins for it.
+    pub kvm: Option<Vec<u32>>,
 }
 
 /// The processor's help for virtual machines.
@@ -120,7 +120,7 @@ fn host_config(site: &Site, spec: &SandboxSpec) -> HostConfig {
     // Absent means the engine's default masks; empty means none.
     let unmasked = spec.namespaces.then(Vec::new);
     // For machines only: whoever holds it reaches code of the machine's kernel that a container otherwise does not.
-    let kvm = site.kvm.filter(|_| spec.runtime == RuntimeKind::Vm);
+    let kvm = site.kvm.as_ref().filter(|_| spec.runtime == RuntimeKind::Vm);
     let device = DeviceMapping {
         path_on_host: Some(KVM.into()),
         path_in_container: Some(KVM.into()),
@@ -129,7 +129,7 @@ fn host_config(site: &Site, spec: &SandboxSpec) -> HostConfig {
     HostConfig {
         devices: kvm.map(|_| vec![device]),
         // The device stays its group's, and the lab's user is in no group.
-        group_add: kvm.map(|group| vec![group.to_string()]),
+        group_add: kvm.map(|groups| groups.iter().map(u32::to_string).collect()),
         network_mode: Some("none".into()),
         cap_drop: Some(vec!["ALL".into()]),
         security_opt: Some(security),

@@ -73,8 +73,8 @@ impl DockerOptions {
     }
 }
 
-/// The group that may use this machine's `/dev/kvm`; none when machines must be emulated.
-fn kvm_group(engine: &Engine) -> Option<u32> {
+/// The groups that a lab's user joins to use this machine's `/dev/kvm`; none when machines must be emulated.
+fn kvm_groups(engine: &Engine) -> Option<Vec<u32>> {
     if !engine.host().starts_with("unix://") {
         tracing::warn!(
             engine = engine.host(),
@@ -82,10 +82,32 @@ fn kvm_group(engine: &Engine) -> Option<u32> {
         );
         return None;
     }
-    std::fs::metadata(container::KVM)
+    let device = std::fs::metadata(container::KVM)
         .inspect_err(|error| tracing::warn!(%error, "kvm: {} is not here; machines are emulated", container::KVM))
-        .ok()
-        .map(|device| device.gid())
+        .ok()?;
+    let groups = who_may(device.mode(), device.gid());
+    if groups.is_none() {
+        tracing::warn!(
+            mode = format!("{:o}", device.mode() & 0o777),
+            group = device.gid(),
+            "kvm: {} is for no group but root's; machines are emulated (as root: chgrp kvm {0} && chmod 660 {0})",
+            container::KVM
+        );
+    }
+    groups
+}
+
+/// How a user of no group comes to read and write a device; root's group is given to nobody.
+fn who_may(mode: u32, group: u32) -> Option<Vec<u32>> {
+    const OTHERS_READ_WRITE: u32 = 0o006;
+    const GROUP_READ_WRITE: u32 = 0o060;
+    if mode & OTHERS_READ_WRITE == OTHERS_READ_WRITE {
+        Some(Vec::new())
+    } else if mode & GROUP_READ_WRITE == GROUP_READ_WRITE && group != 0 {
+        Some(vec![group])
+    } else {
+        None
+    }
 }
 
 /// Makes sandboxes of containers.
@@ -125,7 +147,7 @@ impl DockerRuntime {
             .map_err(|e| unavailable("open", format!("seccomp profile: {e}; it must be JSON")))?
             .to_string();
         let engine = Engine::new(host);
-        let kvm = kvm.then(|| kvm_group(&engine)).flatten();
+        let kvm = kvm.then(|| kvm_groups(&engine)).flatten();
         Ok(Self {
             engine: Arc::new(engine),
             site: Site {
@@ -261,5 +283,19 @@ impl Runtime for DockerRuntime {
             Err(failure) if failure.status() == Some(404) => Ok(false),
             Err(failure) => Err(failure.into_unavailable("image")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::who_may;
+
+    #[test]
+    fn a_lab_joins_the_devices_group_but_never_roots() {
+        assert_eq!(who_may(0o020_660, 108), Some(vec![108]));
+        assert_eq!(who_may(0o020_666, 0), Some(vec![]), "everybody's");
+        assert_eq!(who_may(0o020_660, 0), None);
+        assert_eq!(who_may(0o020_600, 108), None);
+        assert_eq!(who_may(0o020_640, 108), None, "reading alone is of no use");
     }
 }

@@ -73,6 +73,10 @@ pub async fn bring_up(agent: Rc<Agent>) {
         ended = process::watch(&agent, started, Lines::Each(&lines)) => ended,
         () = up => return,
     };
+    // ended by us: that the lab is stopped is told by who asked for it
+    if agent.is_stopping() {
+        return;
+    }
     agent.lab(LabEvent::Exited { status: ended.status });
     if agent.ready_us.get().is_none() {
         let detail = format!(

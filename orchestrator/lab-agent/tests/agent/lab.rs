@@ -169,9 +169,12 @@ async fn a_stop_is_orderly_and_waits_for_the_recorder() {
     assert_eq!(status.code(), Some(0));
 }
 
+/// Who takes the sandbox away (an eviction, a pod deleted by hand) asks its first process: no lab that ended by itself, which would be billed.
 #[tokio::test]
-async fn sigterm_is_an_orderly_stop() {
-    let mut sandbox = Sandbox::start(&script("sleep 100"));
+async fn sigterm_is_an_orderly_stop_and_no_end_of_the_lab_by_itself() {
+    let mut spec = script("sleep 100");
+    spec.start = vec!["/bin/sh".into(), "-c".into(), "exec sleep 1000".into()];
+    let mut sandbox = Sandbox::start(&spec);
     let mut client = sandbox.ready().await;
     let pid = nix::unistd::Pid::from_raw(sandbox.agent.id().unwrap() as i32);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
@@ -182,6 +185,8 @@ async fn sigterm_is_an_orderly_stop() {
             })
         })
         .await;
+    let exited = |e: &Event| matches!(lab(e), Some(LabEvent::Exited { .. }));
+    assert!(!client.records.iter().any(|r| exited(&r.event)));
     client
         .send(&AgentFrame::Durable {
             epoch: 1,
