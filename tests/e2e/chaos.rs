@@ -117,12 +117,13 @@ async fn a_killed_agent_is_a_visible_end_and_costs_the_learner_nothing() -> Resu
     })
     .await?;
     ensure!(view["billed_secs"] == 0, "{view}");
-    let index = learner.get(&format!("/sessions/{session}/recording")).await?;
-    ensure!(
-        index.to_string().contains("\"cut\""),
-        "the gap is not visible: {}",
-        index["state"]
-    );
+    // the recorder ends it beside the settlement, not before it
+    eventually("the gap is visible", Duration::from_secs(20), || async {
+        let index = learner.get(&format!("/sessions/{session}/recording")).await?;
+        ensure!(index.to_string().contains("\"cut\""), "{}", index["state"]);
+        Ok(Some(()))
+    })
+    .await?;
     ensure!(String::from_utf8_lossy(&output(&journal(&learner, &session).await?, SH)?).contains("before-2"));
     server.finish().await
 }
