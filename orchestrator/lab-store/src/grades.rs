@@ -167,14 +167,13 @@ async fn line_item(tx: &mut Tx, target: &GradeTarget) -> Result<Option<String>, 
     if line_item.is_some() {
         return Ok(line_item.clone());
     }
-    let known = sqlx::query(
-        "SELECT line_item FROM grade_line_item WHERE registration = $1 AND line_items = $2 AND lab = $3",
-    )
-    .bind(target.registration.0.as_str())
-    .bind(line_items.as_deref().unwrap_or_default())
-    .bind(target.lab.as_str())
-    .fetch_optional(tx.conn())
-    .await?;
+    let known =
+        sqlx::query("SELECT line_item FROM grade_line_item WHERE registration = $1 AND line_items = $2 AND lab = $3")
+            .bind(target.registration.0.as_str())
+            .bind(line_items.as_deref().unwrap_or_default())
+            .bind(target.lab.as_str())
+            .fetch_optional(tx.conn())
+            .await?;
     known.map(|r| row::text(&r, "line_item")).transpose()
 }
 

@@ -38,7 +38,9 @@ impl fmt::Debug for GradeAddress {
     // a sourcedid lets who has the secret write a grade: not for a log
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ags { line_item, line_items, .. } => write!(f, "Ags({line_item:?}, {line_items:?})"),
+            Self::Ags {
+                line_item, line_items, ..
+            } => write!(f, "Ags({line_item:?}, {line_items:?})"),
             Self::Outcome { url, .. } => write!(f, "Outcome({url}, sourcedid: ..)"),
         }
     }
@@ -52,12 +54,21 @@ impl GradeAddress {
             let url = claim.get(name).and_then(Value::as_str).filter(|url| is_address(url));
             url.map(str::to_owned)
         };
-        let scopes = claim.get("scope").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let scopes = claim
+            .get("scope")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let (line_item, line_items) = (address("lineitem"), address("lineitems"));
         (line_item.is_some() || line_items.is_some()).then(|| Self::Ags {
             line_item,
             line_items,
-            scopes: scopes.iter().filter_map(Value::as_str).take(SCOPES_MAX).map(str::to_owned).collect(),
+            scopes: scopes
+                .iter()
+                .filter_map(Value::as_str)
+                .take(SCOPES_MAX)
+                .map(str::to_owned)
+                .collect(),
         })
     }
 
@@ -75,7 +86,9 @@ impl GradeAddress {
     /// for LTI 1.1 the resource link, since sourcedids change.
     pub fn place(&self, resource_link: &str, lab: &LabId) -> String {
         match self {
-            Self::Ags { line_item: Some(url), .. } => url.clone(),
+            Self::Ags {
+                line_item: Some(url), ..
+            } => url.clone(),
             Self::Ags { line_items, .. } => Self::place_in(line_items.as_deref().unwrap_or_default(), lab),
             Self::Outcome { .. } => format!("link:{resource_link}"),
         }
@@ -96,7 +109,8 @@ mod tests {
     fn what_a_token_offers_is_read_and_what_is_odd_is_no_offer() {
         let of = |claim: Value| GradeAddress::of_token(&json!({ CLAIM: claim }));
         let scope = "https://purl.imsglobal.org/spec/lti-ags/scope/score";
-        let both = of(json!({"scope": [scope, 7], "lineitems": "https://lms/i", "lineitem": "https://lms/i/1?type_id=2"}));
+        let both =
+            of(json!({"scope": [scope, 7], "lineitems": "https://lms/i", "lineitem": "https://lms/i/1?type_id=2"}));
         let expected = GradeAddress::Ags {
             line_item: Some("https://lms/i/1?type_id=2".into()),
             line_items: Some("https://lms/i".into()),
@@ -107,7 +121,14 @@ mod tests {
         assert_eq!(both.unwrap().place("link", &lab), "https://lms/i/1?type_id=2");
         let list = of(json!({"lineitems": "https://lms/i"})).unwrap();
         assert_eq!(list.place("link", &lab), "https://lms/i#ospf");
-        for odd in [json!(null), json!([]), json!({}), json!({"lineitem": 7}), json!({"lineitem": "file:///x"}), json!("x")] {
+        for odd in [
+            json!(null),
+            json!([]),
+            json!({}),
+            json!({"lineitem": 7}),
+            json!({"lineitem": "file:///x"}),
+            json!("x"),
+        ] {
             assert_eq!(of(odd.clone()), None, "{odd}");
         }
         assert_eq!(GradeAddress::of_token(&json!({})), None);
@@ -121,6 +142,12 @@ mod tests {
         assert!(!format!("{offer:?}").contains("c:l:u"), "{offer:?}");
         assert_eq!(of("lis_outcome_service_url=&lis_result_sourcedid=x"), None);
         assert_eq!(of("lis_outcome_service_url=https%3A%2F%2Flms%2Fo"), None);
-        assert_eq!(of(&format!("lis_outcome_service_url=https://lms&lis_result_sourcedid={}", "x".repeat(5000))), None);
+        assert_eq!(
+            of(&format!(
+                "lis_outcome_service_url=https://lms&lis_result_sourcedid={}",
+                "x".repeat(5000)
+            )),
+            None
+        );
     }
 }

@@ -47,7 +47,10 @@ pub fn scopes(offered: &[String], line_item_known: bool) -> Option<Vec<String>> 
     }
     let wanted = wanted.into_iter().map(|name| format!("{SCOPE}{name}"));
     let scopes: Vec<String> = wanted.filter(|s| offered.contains(s)).collect();
-    scopes.first().is_some_and(|s| *s == format!("{SCOPE}score")).then_some(scopes)
+    scopes
+        .first()
+        .is_some_and(|s| *s == format!("{SCOPE}score"))
+        .then_some(scopes)
 }
 
 /// Whether these scopes let us read what a platform has.
@@ -67,7 +70,10 @@ pub fn assertion(client_id: &str, audience: &str, jti: &str, now: Timestamp) -> 
 pub fn token_request(token_url: &str, assertion: &str, scopes: &[String]) -> PlatformRequest {
     let form = [
         ("grant_type", "client_credentials"),
-        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        (
+            "client_assertion_type",
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        ),
         ("client_assertion", assertion),
         ("scope", &scopes.join(" ")),
     ];
@@ -81,8 +87,15 @@ pub fn token_request(token_url: &str, assertion: &str, scopes: &[String]) -> Pla
 pub fn read_token(answer: &PlatformAnswer) -> Result<(String, Duration), Verdict> {
     let refused = |why: String| Verdict::later("token-refused", why);
     if answer.status != 200 {
-        let said = if is_page(&answer.body) { "a page".to_owned() } else { said(&answer.body) };
-        return Err(refused(format!("no access token: the platform answers {}: {said}", answer.status)));
+        let said = if is_page(&answer.body) {
+            "a page".to_owned()
+        } else {
+            said(&answer.body)
+        };
+        return Err(refused(format!(
+            "no access token: the platform answers {}: {said}",
+            answer.status
+        )));
     }
     let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     let token = body.get("access_token").and_then(Value::as_str).unwrap_or_default();
@@ -100,7 +113,11 @@ fn below(url: &str, path: &str, query: &[(&str, &str)]) -> String {
     let (base, own) = url.split_once('?').map_or((url, None), |(base, own)| (base, Some(own)));
     let more = query.iter().map(|(n, v)| format!("{n}={}", percent_encode(v)));
     let all: Vec<String> = own.map(str::to_owned).into_iter().chain(more).collect();
-    let base = if path.is_empty() { base } else { base.trim_end_matches('/') };
+    let base = if path.is_empty() {
+        base
+    } else {
+        base.trim_end_matches('/')
+    };
     if all.is_empty() {
         return format!("{base}{path}");
     }
@@ -123,7 +140,10 @@ pub fn score_request(line_item: &str, token: &str, user: &str, grade: Grade, sta
         "activityProgress": progress, "gradingProgress": "FullyGraded",
         "comment": format!("{grade}"),
     });
-    bearer(PlatformRequest::post(&below(line_item, "/scores", &[]), SCORE_TYPE, body.to_string()), token)
+    bearer(
+        PlatformRequest::post(&below(line_item, "/scores", &[]), SCORE_TYPE, body.to_string()),
+        token,
+    )
 }
 
 /// Said by Open edX, with 400, of a time that is not later than the last score's.
@@ -145,7 +165,10 @@ pub fn judge_score(answer: &PlatformAnswer) -> Verdict {
 /// Asks what the platform has of a learner.
 pub fn results_request(line_item: &str, token: &str, user: &str) -> PlatformRequest {
     let query = [("user_id", user), ("limit", &PAGE.to_string())];
-    bearer(PlatformRequest::get(&below(line_item, "/results", &query), RESULTS_TYPE), token)
+    bearer(
+        PlatformRequest::get(&below(line_item, "/results", &query), RESULTS_TYPE),
+        token,
+    )
 }
 
 /// Whether the platform has this grade already; what to do when it cannot be told or is another one.
@@ -159,22 +182,32 @@ pub fn judge_results(answer: &PlatformAnswer, user: &str, grade: Grade) -> Verdi
     }
     let results: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     let all = results.as_array().map(Vec::as_slice).unwrap_or_default();
-    let ours = all.iter().find(|r| r.get("userId").and_then(Value::as_str) == Some(user));
+    let ours = all
+        .iter()
+        .find(|r| r.get("userId").and_then(Value::as_str) == Some(user));
     let number = |name: &str| ours.and_then(|r| r.get(name)).and_then(Value::as_f64);
     match (number("resultScore"), number("resultMaximum").unwrap_or(1.0)) {
         (Some(score), maximum) if grade.is(score, maximum) => Verdict::Accepted,
         (Some(score), maximum) => Verdict::later(
             "superseded",
-            format!("the platform has {score} of {maximum} with a later time; it gets {grade} with one that is later still"),
+            format!(
+                "the platform has {score} of {maximum} with a later time; it gets {grade} with one that is later still"
+            ),
         ),
-        (None, _) => Verdict::later("superseded", "the platform has something with a later time, and does not show it"),
+        (None, _) => Verdict::later(
+            "superseded",
+            "the platform has something with a later time, and does not show it",
+        ),
     }
 }
 
 /// Asks for our line items of a lab.
 pub fn line_items_request(line_items: &str, token: &str, lab: &LabId) -> PlatformRequest {
     let query = [("resource_id", lab.as_str()), ("limit", &PAGE.to_string())];
-    bearer(PlatformRequest::get(&below(line_items, "", &query), LINE_ITEMS_TYPE), token)
+    bearer(
+        PlatformRequest::get(&below(line_items, "", &query), LINE_ITEMS_TYPE),
+        token,
+    )
 }
 
 /// The line item of a lab in a list; `None`: it has to be made.
@@ -186,19 +219,30 @@ pub fn read_line_items(answer: &PlatformAnswer, lab: &LabId) -> Result<Option<St
     let all = list
         .as_array()
         .ok_or_else(|| Verdict::later("line-items-unreadable", "the platform's line items are no list"))?;
-    let ours = all.iter().find(|i| i.get("resourceId").and_then(Value::as_str) == Some(lab.as_str()));
+    let ours = all
+        .iter()
+        .find(|i| i.get("resourceId").and_then(Value::as_str) == Some(lab.as_str()));
     Ok(ours.and_then(line_item_id))
 }
 
 /// Makes the line item of a lab. Without its resource link Open edX would not show it to anybody.
-pub fn line_item_create(line_items: &str, token: &str, lab: &LabId, title: &str, resource_link: &str) -> PlatformRequest {
+pub fn line_item_create(
+    line_items: &str,
+    token: &str,
+    lab: &LabId,
+    title: &str,
+    resource_link: &str,
+) -> PlatformRequest {
     let label: String = title.chars().take(LABEL_CHARS_MAX).collect();
     let body = json!({
         "scoreMaximum": LINE_ITEM_MAXIMUM, "label": label, "resourceId": lab.as_str(), "tag": TAG,
         "resourceLinkId": resource_link,
     });
-    bearer(PlatformRequest::post(&below(line_items, "", &[]), LINE_ITEM_TYPE, body.to_string()), token)
-        .header("accept", LINE_ITEM_TYPE.to_owned())
+    bearer(
+        PlatformRequest::post(&below(line_items, "", &[]), LINE_ITEM_TYPE, body.to_string()),
+        token,
+    )
+    .header("accept", LINE_ITEM_TYPE.to_owned())
 }
 
 /// The address of a line item that was made.
@@ -207,7 +251,12 @@ pub fn read_line_item(answer: &PlatformAnswer) -> Result<String, Verdict> {
         return Err(verdict.patient(answer));
     }
     let made: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-    line_item_id(&made).ok_or_else(|| Verdict::later("line-items-unreadable", "the platform made a line item and does not say where"))
+    line_item_id(&made).ok_or_else(|| {
+        Verdict::later(
+            "line-items-unreadable",
+            "the platform made a line item and does not say where",
+        )
+    })
 }
 
 fn line_item_id(item: &Value) -> Option<String> {
@@ -244,7 +293,10 @@ mod tests {
     #[test]
     fn scores_go_before_the_query() {
         let url = |item| score_request(item, "t", "u", Grade::new(2, 3).unwrap(), 1_800_000_000).url;
-        assert_eq!(url("https://moodle/12/lineitems/3/lineitem?type_id=7"), "https://moodle/12/lineitems/3/lineitem/scores?type_id=7");
+        assert_eq!(
+            url("https://moodle/12/lineitems/3/lineitem?type_id=7"),
+            "https://moodle/12/lineitems/3/lineitem/scores?type_id=7"
+        );
         assert_eq!(url("https://edx/lti-ags/1"), "https://edx/lti-ags/1/scores");
         assert_eq!(url("https://edx/lti-ags/1/"), "https://edx/lti-ags/1/scores");
         assert_eq!(
@@ -259,8 +311,17 @@ mod tests {
 
     #[test]
     fn a_score_is_what_both_platforms_keep() {
-        let request = score_request("https://lms/1", "secret", "u-1", Grade::new(2, 3).unwrap(), 1_800_000_000);
-        assert_eq!(request.headers[0], ("content-type", "application/vnd.ims.lis.v1.score+json".into()));
+        let request = score_request(
+            "https://lms/1",
+            "secret",
+            "u-1",
+            Grade::new(2, 3).unwrap(),
+            1_800_000_000,
+        );
+        assert_eq!(
+            request.headers[0],
+            ("content-type", "application/vnd.ims.lis.v1.score+json".into())
+        );
         assert_eq!(request.headers[1], ("authorization", "Bearer secret".into()));
         let body: Value = serde_json::from_str(&request.body).unwrap();
         let expected = json!({
@@ -271,23 +332,41 @@ mod tests {
         for (given, progress) in [(3, "Completed"), (0, "InProgress")] {
             let request = score_request("https://lms/1", "t", "u", Grade::new(given, 3).unwrap(), 0);
             let body: Value = serde_json::from_str(&request.body).unwrap();
-            assert_eq!((&body["activityProgress"], &body["scoreGiven"]), (&json!(progress), &json!(given)));
+            assert_eq!(
+                (&body["activityProgress"], &body["scoreGiven"]),
+                (&json!(progress), &json!(given))
+            );
             assert_eq!(body["gradingProgress"], "FullyGraded");
         }
     }
 
     #[test]
     fn a_token_is_asked_for_what_is_offered_and_needed() {
-        let all: Vec<String> = ["lineitem", "score", "result.readonly"].iter().map(|s| format!("{SCOPE}{s}")).collect();
-        assert_eq!(scopes(&all, true).unwrap(), [format!("{SCOPE}score"), format!("{SCOPE}result.readonly")]);
+        let all: Vec<String> = ["lineitem", "score", "result.readonly"]
+            .iter()
+            .map(|s| format!("{SCOPE}{s}"))
+            .collect();
+        assert_eq!(
+            scopes(&all, true).unwrap(),
+            [format!("{SCOPE}score"), format!("{SCOPE}result.readonly")]
+        );
         assert_eq!(scopes(&all, false).unwrap().len(), 3);
         assert_eq!(scopes(&all[..1], false), None, "no scores, no grades");
         assert!(may_read_results(&all) && !may_read_results(&all[..2]));
         let claims = assertion("c", "https://lms/token", "j", Timestamp::from_secs(1000));
-        assert_eq!(claims, json!({"iss": "c", "sub": "c", "aud": "https://lms/token", "jti": "j", "iat": 995, "exp": 1060}));
+        assert_eq!(
+            claims,
+            json!({"iss": "c", "sub": "c", "aud": "https://lms/token", "jti": "j", "iat": 995, "exp": 1060})
+        );
         let request = token_request("https://lms/token", "a.b.c", &all[1..2]);
-        assert!(request.body.contains("grant_type=client_credentials") && request.body.contains("&client_assertion=a.b.c&"));
-        assert!(request.body.ends_with("&scope=https%3A%2F%2Fpurl.imsglobal.org%2Fspec%2Flti-ags%2Fscope%2Fscore"));
+        assert!(
+            request.body.contains("grant_type=client_credentials") && request.body.contains("&client_assertion=a.b.c&")
+        );
+        assert!(
+            request
+                .body
+                .ends_with("&scope=https%3A%2F%2Fpurl.imsglobal.org%2Fspec%2Flti-ags%2Fscope%2Fscore")
+        );
     }
 
     #[test]
@@ -303,7 +382,16 @@ mod tests {
             (500, ""),
         ] {
             let refused = read(status, body).unwrap_err();
-            assert!(matches!(refused, Verdict::Later { code: "token-refused", .. }), "{refused:?}");
+            assert!(
+                matches!(
+                    refused,
+                    Verdict::Later {
+                        code: "token-refused",
+                        ..
+                    }
+                ),
+                "{refused:?}"
+            );
         }
     }
 
@@ -312,20 +400,45 @@ mod tests {
         let superseded = [
             (409, ""),
             (409, r#"{"status":409}"#),
-            (400, r#"{"timestamp":["Score already exists for the provided timestamp"]}"#),
-            (400, r#"{"timestamp":["Score timestamp can only be updated to a later point in time"]}"#),
+            (
+                400,
+                r#"{"timestamp":["Score already exists for the provided timestamp"]}"#,
+            ),
+            (
+                400,
+                r#"{"timestamp":["Score timestamp can only be updated to a later point in time"]}"#,
+            ),
         ];
         for (status, body) in superseded {
-            assert_eq!(judge_score(&answer(status, body)), Verdict::Superseded, "{status} {body}");
+            assert_eq!(
+                judge_score(&answer(status, body)),
+                Verdict::Superseded,
+                "{status} {body}"
+            );
         }
         let refused = judge_score(&answer(400, r#"{"userId":["required"]}"#));
         assert!(matches!(refused, Verdict::Refused { .. }), "{refused:?}");
         let grade = Grade::new(2, 3).unwrap();
         let judge = |body: &str| judge_results(&answer(200, body), "u", grade);
-        assert_eq!(judge(r#"[{"userId":"v","resultScore":0},{"userId":"u","resultScore":2,"resultMaximum":3.0}]"#), Verdict::Accepted);
-        assert_eq!(judge(r#"[{"userId":"u","resultScore":0.666667}]"#), Verdict::Accepted, "the maximum is 1 where it is not said");
-        for other in [r#"[{"userId":"u","resultScore":1,"resultMaximum":3}]"#, "[]", "{}", "no"] {
-            assert!(matches!(judge(other), Verdict::Later { code: "superseded", .. }), "{other}");
+        assert_eq!(
+            judge(r#"[{"userId":"v","resultScore":0},{"userId":"u","resultScore":2,"resultMaximum":3.0}]"#),
+            Verdict::Accepted
+        );
+        assert_eq!(
+            judge(r#"[{"userId":"u","resultScore":0.666667}]"#),
+            Verdict::Accepted,
+            "the maximum is 1 where it is not said"
+        );
+        for other in [
+            r#"[{"userId":"u","resultScore":1,"resultMaximum":3}]"#,
+            "[]",
+            "{}",
+            "no",
+        ] {
+            assert!(
+                matches!(judge(other), Verdict::Later { code: "superseded", .. }),
+                "{other}"
+            );
         }
         assert_eq!(judge_results(&answer(401, ""), "u", grade), Verdict::Token);
     }
@@ -337,12 +450,18 @@ mod tests {
         assert_eq!(find(list), Ok(Some("https://lms/2".into())));
         assert_eq!(find("[]"), Ok(None));
         assert!(find("{}").is_err() && find("<p>").is_err());
-        assert_eq!(read_line_item(&answer(201, r#"{"id":"https://lms/3"}"#)), Ok("https://lms/3".into()));
+        assert_eq!(
+            read_line_item(&answer(201, r#"{"id":"https://lms/3"}"#)),
+            Ok("https://lms/3".into())
+        );
         assert!(read_line_item(&answer(201, r#"{"id":"javascript:x"}"#)).is_err());
         let request = line_item_create("https://lms/items?x=1", "t", &"ospf".into(), &"é".repeat(300), "link-1");
         let body: Value = serde_json::from_str(&request.body).unwrap();
         assert_eq!(request.url, "https://lms/items?x=1");
-        assert_eq!((&body["resourceId"], &body["resourceLinkId"], &body["scoreMaximum"]), (&json!("ospf"), &json!("link-1"), &json!(100)));
+        assert_eq!(
+            (&body["resourceId"], &body["resourceLinkId"], &body["scoreMaximum"]),
+            (&json!("ospf"), &json!("link-1"), &json!(100))
+        );
         assert_eq!(body["label"].as_str().map(|l| l.chars().count()), Some(100));
     }
 
@@ -351,6 +470,9 @@ mod tests {
         let mut busy = answer(429, "");
         busy.retry_after = Some(Duration::from_secs(120));
         let verdict = judge_score(&busy);
-        assert!(matches!(verdict, Verdict::Later { after: Some(d), .. } if d.as_secs() == 120), "{verdict:?}");
+        assert!(
+            matches!(verdict, Verdict::Later { after: Some(d), .. } if d.as_secs() == 120),
+            "{verdict:?}"
+        );
     }
 }

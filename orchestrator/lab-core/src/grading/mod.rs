@@ -7,10 +7,10 @@
 //! ```
 //! Pure rules: signatures and requests are `lab-app`'s. A row holds one grade, the newest; what was to be sent before it is not sent.
 
-pub mod ags;
 mod address;
-pub mod outcome;
+pub mod ags;
 mod outbox;
+pub mod outcome;
 mod verdict;
 
 pub use address::GradeAddress;
@@ -120,8 +120,16 @@ mod tests {
         assert_eq!(of(&[]), None, "nothing was checked");
         assert_eq!(of(&[("a", 0)]).as_deref(), Some("0/3"), "a zero is a grade");
         assert_eq!(of(&[("a", 1), ("b", 1), ("b", 0)]).as_deref(), Some("2/3"));
-        assert_eq!(of(&[("a", 9), ("x", 5)]).as_deref(), Some("1/3"), "no check gives more than its own");
-        assert_eq!(grade_of(&[points(&[("a", 0)])], &points(&[("a", 0)])), None, "a lab without points");
+        assert_eq!(
+            of(&[("a", 9), ("x", 5)]).as_deref(),
+            Some("1/3"),
+            "no check gives more than its own"
+        );
+        assert_eq!(
+            grade_of(&[points(&[("a", 0)])], &points(&[("a", 0)])),
+            None,
+            "a lab without points"
+        );
     }
 
     #[test]
@@ -136,7 +144,10 @@ mod tests {
     #[test]
     fn a_fraction_is_one_only_when_all_is_done() {
         let of = |given, maximum| Grade::new(given, maximum).unwrap().fraction();
-        assert_eq!((of(2, 3), of(3, 3), of(0, 3)), ("0.666666".into(), "1.000000".into(), "0.000000".into()));
+        assert_eq!(
+            (of(2, 3), of(3, 3), of(0, 3)),
+            ("0.666666".into(), "1.000000".into(), "0.000000".into())
+        );
         assert_eq!(of(u32::MAX - 1, u32::MAX), "0.999999");
         let grade = Grade::new(2, 3).unwrap();
         assert!(grade.is(66.6667, 100.0) && !grade.is(66.0, 100.0) && !grade.is(2.0, 0.0));

@@ -71,8 +71,8 @@ pub fn authorization(params: &Params, signature: &str) -> String {
 pub fn judge(answer: &PlatformAnswer) -> Verdict {
     let Some(major) = element(&answer.body, "imsx_codeMajor") else {
         return match by_status(answer.status, &answer.body) {
-            // there is no token in this version: who is not let in has another secret, or another address
-            Some(Verdict::Token) => Verdict::refused("refused", format!("the platform answers {}", answer.status)),
+            // there is no token in this version, and a wrong secret is told in a message: somebody else stands at the door
+            Some(Verdict::Token) => Verdict::later("unauthorized", "the platform answers 401"),
             Some(verdict) => verdict,
             None => Verdict::later("unreadable", "the platform's answer has no imsx_codeMajor"),
         };
@@ -91,7 +91,9 @@ pub fn judge(answer: &PlatformAnswer) -> Verdict {
 fn element(xml: &str, name: &str) -> Option<String> {
     for (at, _) in xml.match_indices(name) {
         let opens = xml[..at].rfind('<').map(|open| &xml[open + 1..at]);
-        if !opens.is_some_and(|prefix| prefix.is_empty() || (prefix.ends_with(':') && !prefix.contains(['/', ' ', '>']))) {
+        if !opens
+            .is_some_and(|prefix| prefix.is_empty() || (prefix.ends_with(':') && !prefix.contains(['/', ' ', '>'])))
+        {
             continue;
         }
         let rest = &xml[at + name.len()..];
@@ -136,10 +138,19 @@ mod tests {
 
     #[test]
     fn the_result_is_in_the_message_and_not_in_the_status() {
-        assert_eq!(of(200, &open_edx("success", "Score for x is now 0.67")), Verdict::Accepted);
+        assert_eq!(
+            of(200, &open_edx("success", "Score for x is now 0.67")),
+            Verdict::Accepted
+        );
         let due = of(200, &open_edx("failure", "Grade is past due &amp; gone"));
-        assert_eq!(due, Verdict::refused("refused", "the platform says failure: Grade is past due & gone"));
-        assert!(matches!(of(200, &open_edx("unsupported", "no")), Verdict::Refused { .. }));
+        assert_eq!(
+            due,
+            Verdict::refused("refused", "the platform says failure: Grade is past due & gone")
+        );
+        assert!(matches!(
+            of(200, &open_edx("unsupported", "no")),
+            Verdict::Refused { .. }
+        ));
         assert!(matches!(of(500, &open_edx("failure", "db")), Verdict::Later { .. }));
         assert!(matches!(of(200, &open_edx("processing", "")), Verdict::Later { .. }));
         let prefixed = "<p:x xmlns:p='y'><p:imsx_codeMajor a='1'> success </p:imsx_codeMajor></p:x>";
@@ -148,19 +159,32 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_judged_by_its_status() {
-        for (status, body) in [(200, ""), (200, "<html>"), (502, "<html>"), (404, "<html>"), (429, "")] {
+        for (status, body) in [
+            (200, ""),
+            (200, "<html>"),
+            (502, "<html>"),
+            (404, "<html>"),
+            (429, ""),
+            (401, ""),
+        ] {
             assert!(matches!(of(status, body), Verdict::Later { .. }), "{status} {body}");
         }
-        for (status, body) in [(401, ""), (403, "no"), (400, "{}")] {
+        for (status, body) in [(403, "no"), (400, "{}")] {
             assert!(matches!(of(status, body), Verdict::Refused { .. }), "{status} {body}");
         }
-        assert!(matches!(of(200, "imsx_codeMajor>success<"), Verdict::Later { .. }), "no element");
+        assert!(
+            matches!(of(200, "imsx_codeMajor>success<"), Verdict::Later { .. }),
+            "no element"
+        );
     }
 
     #[test]
     fn a_message_cannot_be_broken_by_what_is_in_it() {
         let xml = replace_result("m", "a:b&c<d>\"'\u{1}:é", Grade::new(2, 3).unwrap());
-        assert!(xml.contains("<sourcedId>a:b&amp;c&lt;d&gt;&quot;&apos;:é</sourcedId>"), "{xml}");
+        assert!(
+            xml.contains("<sourcedId>a:b&amp;c&lt;d&gt;&quot;&apos;:é</sourcedId>"),
+            "{xml}"
+        );
         assert!(xml.contains("<textString>0.666666</textString>"), "{xml}");
         assert_eq!(element(&xml, "sourcedId").as_deref(), Some("a:b&c<d>\"':é"));
     }

@@ -62,7 +62,10 @@ pub(super) fn by_status(status: u16, body: &str) -> Option<Verdict> {
     let told = || format!("the platform answers {status}: {}", said(body));
     match status {
         401 => Some(Verdict::Token),
-        _ if is_page(body) => Some(Verdict::later("page", format!("the platform answers {status} with a page"))),
+        _ if is_page(body) => Some(Verdict::later(
+            "page",
+            format!("the platform answers {status} with a page"),
+        )),
         200..=299 => None,
         408 | 429 => Some(Verdict::later("busy", told())),
         300..=399 => Some(Verdict::later("redirect", format!("the platform answers {status}"))),
@@ -113,10 +116,19 @@ mod tests {
             Some(Verdict::Later { code, .. } | Verdict::Refused { code, .. }) => code,
             Some(other) => panic!("{other:?}"),
         };
-        assert_eq!((code(200, ""), code(201, "{}"), code(204, "")), ("accepted", "accepted", "accepted"));
-        assert_eq!((code(500, ""), code(503, "down"), code(429, "")), ("platform-failed", "platform-failed", "busy"));
+        assert_eq!(
+            (code(200, ""), code(201, "{}"), code(204, "")),
+            ("accepted", "accepted", "accepted")
+        );
+        assert_eq!(
+            (code(500, ""), code(503, "down"), code(429, "")),
+            ("platform-failed", "platform-failed", "busy")
+        );
         assert_eq!((code(200, "\n<!doctype html>"), code(404, "<html>")), ("page", "page"));
-        assert_eq!((code(404, "{}"), code(400, "x"), code(403, "")), ("refused", "refused", "refused"));
+        assert_eq!(
+            (code(404, "{}"), code(400, "x"), code(403, "")),
+            ("refused", "refused", "refused")
+        );
         assert_eq!((code(401, "<html>"), code(302, "")), ("token", "redirect"));
     }
 

@@ -62,7 +62,10 @@ pub enum GradeChange {
         line_item: String,
     },
     /// The platform answers again: whatever waits for it is due now.
-    Back { registration: RegistrationId, at: Timestamp },
+    Back {
+        registration: RegistrationId,
+        at: Timestamp,
+    },
 }
 
 /// Rows by what they wait for.

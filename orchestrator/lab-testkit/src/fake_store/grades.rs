@@ -182,7 +182,10 @@ impl Grades {
     }
 
     fn due(&self, at: Timestamp) -> Vec<GradeRow> {
-        let pending = self.rows.values().filter(|r| r.state == GradeState::Pending && r.next_at <= at);
+        let pending = self
+            .rows
+            .values()
+            .filter(|r| r.state == GradeState::Pending && r.next_at <= at);
         let mut rows: Vec<GradeRow> = pending.cloned().collect();
         rows.sort_by_key(|r| (r.next_at, r.id));
         let mut turns: HashMap<RegistrationId, u32> = HashMap::new();
@@ -195,7 +198,10 @@ impl Grades {
     }
 
     fn list(&self, registration: Option<&RegistrationId>) -> Vec<GradeRow> {
-        let of = self.rows.values().filter(|r| registration.is_none_or(|id| r.target.registration == *id));
+        let of = self
+            .rows
+            .values()
+            .filter(|r| registration.is_none_or(|id| r.target.registration == *id));
         let mut rows: Vec<GradeRow> = of.cloned().collect();
         let rank = |state| match state {
             GradeState::Failed => 0,
