@@ -113,8 +113,9 @@ impl Moodle {
     pub fn answer(&self, auth_url: &str, lab: &str, coupled: bool) -> Result<String> {
         let asked = query(auth_url.split_once('?').context("a query")?.1);
         let get = |name: &str| asked.get(name).cloned().context(name.to_owned());
+        let scopes = ["lineitem", "result.readonly", "score"].map(|s| format!("{AGS}scope/{s}"));
         let mut grades = json!({
-            "scope": ["lineitem", "result.readonly", "score"].map(|s| format!("{AGS}scope/{s}")),
+            "scope": scopes,
             "lineitems": format!("{}{LINE_ITEMS}?{TYPE}", self.url),
         });
         if coupled {
