@@ -14,6 +14,7 @@ Its own code: launches of both versions, access tokens, Assignment and Grade Ser
   /api/…            its token and grade addresses
   /outcome          its Basic Outcomes
   /gradebook        every score that reached the gradebook, by user, oldest first
+  /zero?user=       whether a zero of LTI 1.3 arrived: in the gradebook, or, in releases that publish none, where scores are kept
   /set?…            how it behaves from now on: see `State`
   /ahead?user=&score=&maximum=&seconds=   gives what is stored of a user's score another value, and a time so far from now
 """
@@ -25,6 +26,7 @@ import threading
 import time
 import types
 from datetime import datetime, timedelta, timezone
+from importlib.metadata import version
 from socketserver import ThreadingMixIn
 from urllib.parse import parse_qsl, quote, urlencode
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -191,6 +193,16 @@ def scores(_):
         return json.dumps(gradebook)
 
 
+def zero(query):
+    with lock:
+        if 0.0 in gradebook.get(query["user"], []):
+            return "published"
+    # releases before 11.4.4 take a zero for nothing when they publish
+    old = tuple(int(n) for n in version("lti-consumer-xblock").split(".")) < (11, 4, 4)
+    kept = models.LtiAgsScore.objects.filter(user_id=query["user"], score_given=0).exists()
+    return "kept" if old and kept else ""
+
+
 def change(query):
     for name, value in query.items():
         setattr(State, name, type(getattr(State, name))(value))
@@ -209,7 +221,7 @@ def ahead(query):
     return ""
 
 
-OURS = {"/begin": begin, "/auth": auth, "/keys": keys, "/token_url": token_url, "/columns": columns, "/form": form, "/gradebook": scores, "/set": change, "/ahead": ahead}
+OURS = {"/begin": begin, "/auth": auth, "/keys": keys, "/token_url": token_url, "/columns": columns, "/zero": zero, "/form": form, "/gradebook": scores, "/set": change, "/ahead": ahead}
 TROUBLE = {
     "401": ("401 Unauthorized", "application/json", "{}"),
     "500": ("500 Internal Server Error", "application/json", "{}"),
@@ -229,7 +241,7 @@ def serve(environ, start):
     route = environ["PATH_INFO"]
     if route in OURS:
         try:
-            status, body = "200 OK", OURS[route](dict(parse_qsl(environ["QUERY_STRING"])))
+            status, body = "200 OK", OURS[route](dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)))
         except Exception as e:  # whatever Open edX refuses is the test's to read
             status, body = "400 Bad Request", f"{type(e).__name__}: {e}"
         start(status, [("Content-Type", "text/plain")])

@@ -77,16 +77,6 @@ impl OpenEdx {
             &self.lab,
         ])
     }
-
-    /// Registers its key of LTI 1.1, with launches of the course `net`.
-    pub fn register_key(&self, server: &Server) -> Result<()> {
-        let secret = server.data_dir()?.join("secret");
-        std::fs::write(&secret, SECRET)?;
-        let secret = secret.display().to_string();
-        let known = ["lti", "add", "fun", "--key", KEY, "--secret-file", &secret];
-        server.cli(&[&known[..], &["--plan", "QUALIFYING", "--course", "net"]].concat())?;
-        Ok(())
-    }
 }
 
 impl Drop for OpenEdx {
@@ -94,6 +84,16 @@ impl Drop for OpenEdx {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Registers its key of LTI 1.1, with launches of the course `net`.
+pub fn register_key(server: &Server) -> Result<()> {
+    let secret = server.data_dir()?.join("secret");
+    std::fs::write(&secret, SECRET)?;
+    let secret = secret.display().to_string();
+    let known = ["lti", "add", "fun", "--key", KEY, "--secret-file", &secret];
+    server.cli(&[&known[..], &["--plan", "QUALIFYING", "--course", "net"]].concat())?;
+    Ok(())
 }
 
 /// A browser that stops at every redirect, so that the test sees where it leads.

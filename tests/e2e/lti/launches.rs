@@ -1,6 +1,6 @@
 //! Open edX's own consumer launches labs of the real binary.
 
-use super::edx::{KEY, OpenEdx, SECRET, begun, browser, signed_in};
+use super::edx::{KEY, OpenEdx, SECRET, begun, browser, register_key, signed_in};
 use anyhow::{Result, ensure};
 use lab_e2e::{Options, Server};
 use serde_json::json;
@@ -50,7 +50,7 @@ async fn open_edx_launches_a_lab_by_lti_1_3() -> Result<()> {
 async fn open_edx_launches_a_lab_by_lti_1_1() -> Result<()> {
     let server = server().await?;
     let edx = OpenEdx::start(&server.url, LAB)?;
-    edx.register_key(&server)?;
+    register_key(&server)?;
     let browser = browser()?;
     for path in ["/lti/labs/shell", "/lti/labs/shell?x=%C3%A9&y="] {
         let url = format!("{}{path}", server.url);
