@@ -104,6 +104,7 @@ class Block:
 
     has_score, weight, display_name, start, due = True, 1, "A lab", None, None
     accept_grades_past_due = False
+    lti_provider_key_secret = (KEY, SECRET)
     scope_ids = types.SimpleNamespace(usage_id=BLOCK)
     outcome_service_url = f"{ISSUER}/outcome"
 
@@ -156,7 +157,11 @@ def begin(query):
 
 def auth(query):
     lti, user = consumer(), query["login_hint"]
-    lti.set_user_data(user_id=user, role="staff" if user.startswith("staff") else "student")
+    staff = user.startswith("staff")
+    lti.set_user_data(user_id=user, role="staff" if staff else "student")
+    roles = lti.lti_claim_user_data["https://purl.imsglobal.org/spec/lti/claim/roles"]
+    if staff and not any("membership" in role for role in roles):  # releases before 11 say so of the institution only
+        roles.append("http://purl.imsglobal.org/vocab/lis/v2/membership#Instructor")
     lti.set_resource_link_claim(BLOCK)
     lti.set_launch_presentation_claim(document_target="iframe")
     made = lti.generate_launch_request(query)

@@ -193,13 +193,20 @@ impl Letters<'_> {
                 "the platform has something with a later time, and we may not read it",
             )));
         }
-        let read = self
+        self.superseded(&to, user, grade).await.map(Some)
+    }
+
+    /// The platform has something with a later time: is it this?
+    async fn superseded(&self, to: &Ags<'_>, user: &str, grade: Grade) -> Result<Verdict, AppError> {
+        let mut read = self
             .ask(&to.asked, |token| ags::results_request(&to.line_item, token, user))
             .await?;
-        Ok(Some(read.map_or_else(
-            |verdict| verdict,
-            |answer| ags::judge_results(&answer, user, grade),
-        )))
+        if matches!(&read, Ok(answer) if answer.status == 404) {
+            read = self
+                .ask(&to.asked, |token| ags::results_by_path(&to.line_item, token, user))
+                .await?;
+        }
+        Ok(read.map_or_else(|verdict| verdict, |answer| ags::judge_results(&answer, user, grade)))
     }
 
     /// Finds the lab's line item, or makes it; and tells every row that waits for it.

@@ -102,7 +102,9 @@ impl Rig {
                 address: GradeAddress::Ags {
                     line_item: Some(at(host, &item.to_string())),
                     line_items: None,
-                    scopes: vec!["https://purl.imsglobal.org/spec/lti-ags/scope/score".into()],
+                    scopes: ["score", "result.readonly"]
+                        .map(|s| format!("https://purl.imsglobal.org/spec/lti-ags/scope/{s}"))
+                        .to_vec(),
                 },
             };
             self.store.grade_target_put(&target, self.clock.now()).await.unwrap();
@@ -284,4 +286,26 @@ async fn of_two_processes_one_sends_and_the_other_goes_on_when_it_dies() {
         Duration::from_secs(6),
     );
     assert!(lease.await.unwrap().unwrap().epoch > epoch + 1);
+}
+
+#[tokio::test]
+async fn what_a_platform_has_already_is_read_by_either_way_and_not_sent_again() {
+    let mut rig = Rig::new().await;
+    rig.registered("lms").await;
+    rig.launched("lms", 1).await;
+    rig.answers("lms", 1, 409);
+    rig.platform
+        .answers(&at("lms", "0/results?user_id=u&limit=100"), 404, "<h1>Not Found</h1>");
+    let result = r#"[{"userId": "u", "resultScore": 33.3333, "resultMaximum": 100}]"#;
+    rig.platform.answers(&at("lms", "0/results/u"), 200, result);
+    rig.passed("a").await;
+    rig.outbox.settle().await.unwrap();
+    assert!(rig.all_are(GradeState::Sent).await, "{:#?}", rig.rows().await);
+    // it has less than what is earned by now: that goes again, with a later time
+    rig.passed("b").await;
+    rig.goes_by(Duration::from_secs(30)).await;
+    assert!(rig.all_are(GradeState::Pending).await);
+    rig.answers("lms", 1, 200);
+    rig.goes_by(Duration::from_mins(16)).await;
+    assert!(rig.all_are(GradeState::Sent).await);
 }

@@ -171,6 +171,12 @@ pub fn results_request(line_item: &str, token: &str, user: &str) -> PlatformRequ
     )
 }
 
+/// The same by path: releases of Open edX before 10 know no other way.
+pub fn results_by_path(line_item: &str, token: &str, user: &str) -> PlatformRequest {
+    let path = format!("/results/{}", percent_encode(user));
+    bearer(PlatformRequest::get(&below(line_item, &path, &[]), RESULTS_TYPE), token)
+}
+
 /// Whether the platform has this grade already; what to do when it cannot be told or is another one.
 pub fn judge_results(answer: &PlatformAnswer, user: &str, grade: Grade) -> Verdict {
     if let Some(verdict) = by_status(answer.status, &answer.body) {
@@ -302,6 +308,10 @@ mod tests {
         assert_eq!(
             results_request("https://moodle/lineitem?type_id=7", "t", "a&b").url,
             "https://moodle/lineitem/results?type_id=7&user_id=a%26b&limit=100"
+        );
+        assert_eq!(
+            results_by_path("https://edx/lti-ags/1", "t", "a/b").url,
+            "https://edx/lti-ags/1/results/a%2Fb"
         );
         assert_eq!(
             line_items_request("https://edx/lti-ags/", "t", &"ospf".into()).url,
