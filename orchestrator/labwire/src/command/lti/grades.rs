@@ -35,7 +35,7 @@ pub async fn run(config: &Config, args: GradesArgs) -> Result<ExitCode> {
     }
     if args.retry {
         let n = store.grade_retry(wanted.as_ref(), wire::clock().now()).await?;
-        println!("{n} to be sent again; `labwire serve` sends them\n");
+        println!("{n} to be sent again: at once, or within 15 minutes where the platform did not answer\n");
     }
     let all = store.grade_list(wanted.as_ref()).await?;
     if all.is_empty() {

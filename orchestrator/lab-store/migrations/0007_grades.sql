@@ -1,4 +1,4 @@
--- 6 grades: the outbox of what goes back to courses.
+-- 7 grades: the outbox of what goes back to courses.
 
 -- A learner's grade at one place of a platform: a line item (LTI 1.3), or a resource link (1.1). `address` is JSON of what the last
 -- launch said; it may hold a sourcedid, with which whoever has the platform's secret can write that one grade.
