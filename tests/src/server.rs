@@ -47,6 +47,14 @@ impl Options {
         }
     }
 
+    /// The process runtime with one lab, `graded`: a bash, and three checks of a point each.
+    pub fn graded() -> Self {
+        Self {
+            labs: vec![("graded".into(), GRADED_LAB.into())],
+            ..Self::process()
+        }
+    }
+
     /// Containers, with the lab `shell` too.
     pub fn docker_shell() -> Self {
         Self {
@@ -81,6 +89,8 @@ impl Options {
 
 /// The lab of tests that need terminals, not a network.
 const SHELL_LAB: &str = include_str!("shell-lab.yaml");
+/// The lab of tests that need points.
+const GRADED_LAB: &str = include_str!("graded-lab.yaml");
 
 /// A running Labwire; gone, with its sandboxes, when dropped.
 pub struct Server {

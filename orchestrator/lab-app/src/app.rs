@@ -5,6 +5,7 @@
 
 use crate::{
     AppError, Metrics, Ports, Settings,
+    grading::Outbox,
     launch::{Keyring, lti::PlatformKeys, mint},
     live::Wall,
     metering::Meter,
@@ -82,6 +83,8 @@ impl App {
         background.start("meter", |stop| meter.run(stop));
         let pools = Pools::new(self.ports.clone(), self.settings.clone(), self.metrics.clone());
         background.start("pools", |stop| pools.run(stop));
+        let outbox = Outbox::new(self.ports.clone(), self.settings.clone(), self.metrics.clone());
+        background.start("outbox", |stop| outbox.run(stop));
         let (hints, intent) = (self.ports.store.hints(), Arc::clone(&self.intent));
         background.start("hints", |stop| crate::tasks::listen(hints, intent, stop));
         let (ports, metrics, holder) = (self.ports.clone(), self.metrics.clone(), self.settings.holder.clone());

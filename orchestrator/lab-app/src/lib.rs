@@ -2,11 +2,13 @@
 //!
 //! The seven stages, in the order of the flow: [`launch`] makes logins of links, [`entitlement`] admits, [`provisioning`] reconciles
 //! sessions with sandboxes, [`terminal`] holds one hub per running session, [`recording`] copies each hub's journal to durable
-//! storage, [`live`] shows a course, [`metering`] settles. Beside them, [`operations`] shows the whole installation.
+//! storage, [`live`] shows a course, [`metering`] settles. Beside them, [`grading`] takes grades back to courses and
+//! [`operations`] shows the whole installation.
 
 mod app;
 pub mod entitlement;
 mod error;
+pub mod grading;
 pub mod launch;
 mod lease;
 pub mod live;

@@ -43,6 +43,12 @@ pub struct Metrics {
     pub recording_quarantined_total: IntCounter,
     /// Seconds in open holds. Of the process that meters; 0 in the others.
     pub ledger_held_seconds: IntGauge,
+    /// Grades to be sent, and those that were refused or given up. Of the process that works the outbox; 0 in the others.
+    pub grades_pending: IntGauge,
+    /// See [`Metrics::grades_pending`].
+    pub grades_failed: IntGauge,
+    /// Tries to send a grade, by what came of them: `sent`, or why not.
+    pub grades_total: IntCounterVec,
     /// Errors by code.
     pub errors_total: IntCounterVec,
     /// Reconcile runs by outcome code.
@@ -131,6 +137,16 @@ impl Metrics {
                 "Uploads that were not what was sent, and were moved aside",
             )?,
             ledger_held_seconds: gauge("labwire_ledger_held_seconds", "Seconds in open holds")?,
+            grades_pending: gauge("labwire_grades_pending", "Grades that wait to be sent to a course")?,
+            grades_failed: gauge(
+                "labwire_grades_failed",
+                "Grades that a platform refused, or that were given up",
+            )?,
+            grades_total: counters(
+                "labwire_grades_total",
+                "Tries to send a grade, by what came of them",
+                &["code"],
+            )?,
             errors_total: counters("labwire_errors_total", "Errors by code", &["code"])?,
             reconcile_total: counters("labwire_reconcile_total", "Reconcile runs by outcome", &["outcome"])?,
         })

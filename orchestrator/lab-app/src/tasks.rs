@@ -2,7 +2,7 @@
 
 use crate::{Metrics, Ports, lease::Leased};
 use futures_util::{StreamExt, stream::BoxStream};
-use lab_core::port::StoreError;
+use lab_core::port::{Entropy, StoreError};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
@@ -99,6 +99,13 @@ impl Background {
         self.tasks.shutdown().await;
         first
     }
+}
+
+/// A random part of a pause ("full jitter"): those who failed at once do not come back at once.
+pub(crate) fn part_of(most: Duration, entropy: &dyn Entropy) -> Duration {
+    let [a, b, c, d, ..] = entropy.bytes32();
+    let part = f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX);
+    most.mul_f64(part)
 }
 
 /// Waits for a step of the shutdown, but not for ever.

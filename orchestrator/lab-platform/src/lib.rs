@@ -10,7 +10,11 @@ pub use guard::{Guard, is_public};
 
 use async_trait::async_trait;
 use lab_core::port::{PLATFORM_BODY_BYTES_MAX, Platform, PlatformAnswer, PlatformError, PlatformRequest};
-use reqwest::{Client, Method, redirect::Policy};
+use reqwest::{
+    Client, Method,
+    header::{HeaderMap, RETRY_AFTER},
+    redirect::Policy,
+};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -82,6 +86,7 @@ impl Platform for HttpPlatform {
         }
         let mut response = builder.send().await.map_err(|e| failed(e, &shown))?;
         let status = response.status().as_u16();
+        let retry_after = retry_after(response.headers());
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(|e| failed(e, &shown))? {
             if body.len() + part.len() > PLATFORM_BODY_BYTES_MAX {
@@ -90,8 +95,18 @@ impl Platform for HttpPlatform {
             body.extend_from_slice(&part);
         }
         let body = String::from_utf8(body).map_err(|_| PlatformError::Answer { url: shown })?;
-        Ok(PlatformAnswer { status, body })
+        Ok(PlatformAnswer {
+            status,
+            body,
+            retry_after,
+        })
     }
+}
+
+/// In seconds; the other form, a date, is no wish of a platform under load but of one that plans, and it is asked again anyway.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let secs = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(secs))
 }
 
 /// The resolver's refusal is somewhere in the chain of causes.

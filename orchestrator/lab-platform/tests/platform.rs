@@ -77,6 +77,20 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 }
 
 #[tokio::test]
+async fn a_wish_to_be_left_alone_is_heard() {
+    for (header, secs) in [
+        ("retry-after: 120\r\n", Some(120)),
+        ("retry-after: tomorrow\r\n", None),
+        ("", None),
+    ] {
+        let (port, _) = server(http("429 Too Many Requests", header, "")).await;
+        let request = PlatformRequest::get(&format!("http://127.0.0.1:{port}/"), "*/*");
+        let answer = open(&["127.0.0.1"]).send(&request).await.unwrap();
+        assert_eq!((answer.status, answer.retry_after.map(|d| d.as_secs())), (429, secs));
+    }
+}
+
+#[tokio::test]
 async fn an_answer_without_end_is_cut() {
     let (port, _) = server(http("200 OK", "", &"x".repeat(PLATFORM_BODY_BYTES_MAX + 1))).await;
     let request = PlatformRequest::get(&format!("http://127.0.0.1:{port}/"), "*/*");

@@ -1,17 +1,25 @@
 //! Outcomes of checks.
 
-use crate::{db::Tx, error::Failure, row};
-use lab_core::{SessionId, Timestamp, journal::CheckOutcome};
+use crate::{db::Tx, error::Failure, grades, row};
+use lab_core::{CourseId, LabId, SessionId, Subject, Timestamp, journal::CheckOutcome};
 use sqlx::AnyConnection;
 
-/// An outcome that is older than the one kept changes the best at most.
+/// An outcome that is older than the one kept changes the best at most. What the learner's runs are worth then is offered to the outbox.
 pub(crate) async fn record(
     tx: &mut Tx,
     (session, outcome, at): &(SessionId, CheckOutcome, Timestamp),
 ) -> Result<(), Failure> {
-    let done = sqlx::query(
+    let of = sqlx::query("SELECT subject, course, lab FROM session WHERE id = $1")
+        .bind(session.to_string())
+        .fetch_optional(tx.conn())
+        .await?;
+    let of = of.ok_or_else(|| Failure::missing("session", session))?;
+    let (subject, course) = (Subject(row::text(&of, "subject")?), CourseId(row::text(&of, "course")?));
+    let lab = LabId(row::text(&of, "lab")?);
+    tx.dialect.lock_learner(tx.conn(), &subject).await?;
+    sqlx::query(
         "INSERT INTO check_outcome (session, check_id, passed, points, detail, checked_at, best_points)
-         SELECT id, $2, $3, $4, $5, $6, $4 FROM session WHERE id = $1
+         VALUES ($1, $2, $3, $4, $5, $6, $4)
          ON CONFLICT (session, check_id) DO UPDATE SET
              passed = CASE WHEN excluded.checked_at >= check_outcome.checked_at
                  THEN excluded.passed ELSE check_outcome.passed END,
@@ -32,10 +40,7 @@ pub(crate) async fn record(
     .bind(at.0)
     .execute(tx.conn())
     .await?;
-    if done.rows_affected() == 0 {
-        return Err(Failure::missing("session", session));
-    }
-    Ok(())
+    grades::offer(tx, &subject, &course, &lab, *at).await
 }
 
 /// The last outcome of each check, by the check's name.

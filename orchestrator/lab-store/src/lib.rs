@@ -16,6 +16,7 @@ mod db;
 mod dialect;
 mod entitlement;
 mod error;
+mod grades;
 mod hints;
 mod labs;
 mod launch;

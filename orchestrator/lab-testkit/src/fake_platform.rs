@@ -29,6 +29,7 @@ impl FakePlatform {
         let answer = PlatformAnswer {
             status,
             body: body.into(),
+            retry_after: None,
         };
         self.state().answers.insert(url.to_owned(), answer);
     }

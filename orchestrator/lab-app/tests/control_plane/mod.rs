@@ -3,6 +3,7 @@
 mod keyring;
 mod kit;
 mod metering;
+mod outbox;
 mod pools;
 mod provisioning;
 mod queue;

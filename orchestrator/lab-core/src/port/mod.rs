@@ -2,6 +2,7 @@
 
 mod blobs;
 mod clock;
+mod grades;
 mod lti;
 mod platform;
 mod runtime;
@@ -9,6 +10,7 @@ mod store;
 
 pub use blobs::*;
 pub use clock::*;
+pub use grades::*;
 pub use lti::*;
 pub use platform::*;
 pub use runtime::*;

@@ -2,6 +2,7 @@
 
 use super::ErrorKind;
 use async_trait::async_trait;
+use std::time::Duration;
 
 /// One request to a platform. Whoever answers it must not be able to lead us into our own network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct PlatformAnswer {
     pub status: u16,
     /// At most [`PLATFORM_BODY_BYTES_MAX`].
     pub body: String,
+    /// The platform asks to be left alone for so long (`Retry-After`, in seconds).
+    pub retry_after: Option<Duration>,
 }
 
 /// A set of keys is 2 KiB, a token 1 KiB, a page of line items 50 KiB; what is longer is not read.

@@ -1,6 +1,6 @@
 //! Labwire's state. Operations are use cases: each is one transaction, idempotent, and enforces the limits it uses.
 
-use super::{ErrorKind, LtiStore};
+use super::{ErrorKind, GradeStore, LtiStore};
 use crate::{
     CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, PlanId, SandboxId, SessionId, Subject, Timestamp,
     TokenHash, VoucherBatchId,
@@ -247,7 +247,7 @@ pub enum Redeem {
 
 /// See the module's doc. Times are handed in, never read.
 #[async_trait]
-pub trait Store: LtiStore {
+pub trait Store: LtiStore + GradeStore {
     /// Whether it answers; for `/readyz`.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -365,7 +365,8 @@ pub trait Store: LtiStore {
     async fn recording_close(&self, session: SessionId, epoch: u64, state: &RecordingState) -> Result<(), StoreError>;
 
     // --- checks, audit, leases ----------------------------------------------------------------------------------------
-    /// Keeps the outcome as the session's last of that check, and its best.
+    /// Keeps the outcome as the session's last of that check, and its best; offers what the learner's runs are worth then to every row of the
+    /// outbox that it concerns ([`GradeStore`]), in the same transaction.
     async fn check_record(&self, session: SessionId, outcome: &CheckOutcome, at: Timestamp) -> Result<(), StoreError>;
     async fn check_list(&self, session: SessionId) -> Result<Vec<CheckOutcome>, StoreError>;
     async fn audit_append(&self, event: &AuditEvent) -> Result<(), StoreError>;

@@ -2,6 +2,7 @@
 //!
 //! One mutex is the transaction. Operations for [`Faults`] carry the method's name.
 
+mod grades;
 mod ledger;
 mod lti;
 mod operations;
@@ -310,6 +311,7 @@ impl Store for FakeStore {
             if outcomes.get(&outcome.check).is_none_or(|(then, _)| *then <= at) {
                 outcomes.insert(outcome.check.clone(), (at, outcome.clone()));
             }
+            s.check_kept(session, outcome, at);
             Ok(())
         })
     }

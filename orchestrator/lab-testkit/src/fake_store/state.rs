@@ -46,6 +46,7 @@ pub(super) struct State {
     pub swept: HashSet<GrantId>,
     pub vouchers: super::vouchers::Vouchers,
     pub lti: super::lti::LtiTables,
+    pub grades: super::grades::Grades,
 }
 
 #[derive(Debug)]

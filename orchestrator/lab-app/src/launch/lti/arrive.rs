@@ -5,6 +5,7 @@ use crate::{App, AppError};
 use lab_core::{
     GrantId, LabId, LaunchId, PlanId,
     entitlement::Grant,
+    grading::GradeTarget,
     launch::{
         LaunchClaims, Role,
         lti::{Fault, LaunchUrl, Registration, Verified, lab_uuid},
@@ -39,6 +40,9 @@ impl App {
         let learner = launch.role == Role::Learner;
         if learner && let Some(plan) = &registration.plan {
             self.grant_once(registration, &launch, &course, plan).await?;
+        }
+        if let Some(lab) = lab.as_ref().filter(|_| learner) {
+            self.keep_grade_target(registration, &launch, &course, lab).await?;
         }
         let now = self.now();
         let claims = LaunchClaims {
@@ -90,6 +94,31 @@ impl App {
                 "the launch names the lab {named:?}; `labwire lab ls` lists those that are here"
             ))
             .into())
+    }
+
+    /// Where the grade of this lab goes, when the platform wants one. Only learners get here: nobody else is graded.
+    async fn keep_grade_target(
+        &self,
+        registration: &Registration,
+        launch: &Verified,
+        course: &Course,
+        lab: &LabId,
+    ) -> Result<(), AppError> {
+        let Some(address) = launch.grade.clone() else {
+            return Ok(());
+        };
+        let version = self.ports.store.lab_latest(lab).await?;
+        let target = GradeTarget {
+            registration: registration.id.clone(),
+            subject: launch.subject.clone(),
+            course: course.id.clone(),
+            lab: lab.clone(),
+            title: version.map_or_else(|| lab.to_string(), |v| v.file.title.en),
+            user: launch.user.clone(),
+            resource_link: launch.resource_link.clone(),
+            address,
+        };
+        Ok(self.ports.store.grade_target_put(&target, self.now()).await?)
     }
 
     /// The grant that a registration's plan gives each learner of a course; its id says of whom, so a second launch adds nothing.

@@ -74,6 +74,19 @@ impl App {
     }
 }
 
+/// The signature of a request of ours, base64; `None` when its address is none.
+pub(crate) fn oauth_signature(request: &OauthRequest<'_>, secret: &str) -> Option<String> {
+    let mac = mac(&request.base_string()?, secret);
+    Some(STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+fn mac(text: &str, secret: &str) -> Hmac<Sha1> {
+    let mut mac =
+        Hmac::<Sha1>::new_from_slice(OauthRequest::key(secret).as_bytes()).expect("HMAC takes a key of any length");
+    mac.update(text.as_bytes());
+    mac
+}
+
 /// In constant time.
 fn signature_fits(url: &str, params: &Params, signature: &str, secret: &str) -> bool {
     let request = OauthRequest {
@@ -84,10 +97,7 @@ fn signature_fits(url: &str, params: &Params, signature: &str, secret: &str) -> 
     let (Some(text), Ok(signature)) = (request.base_string(), STANDARD.decode(signature)) else {
         return false;
     };
-    let mut mac =
-        Hmac::<Sha1>::new_from_slice(OauthRequest::key(secret).as_bytes()).expect("HMAC takes a key of any length");
-    mac.update(text.as_bytes());
-    mac.verify_slice(&signature).is_ok()
+    mac(&text, secret).verify_slice(&signature).is_ok()
 }
 
 #[cfg(test)]

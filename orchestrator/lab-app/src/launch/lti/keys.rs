@@ -1,10 +1,11 @@
 //! Our own key pairs: what platforms verify our requests with.
 
-use crate::{App, AppError, launch::mint};
+use crate::{App, AppError, Ports, launch::mint};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lab_core::{
     Timestamp,
     launch::lti::LtiKey,
@@ -48,16 +49,39 @@ pub struct OurKeys {
 impl App {
     /// Our public keys, the one that signs first; made when there is none yet.
     pub async fn lti_public_keys(&self) -> Result<Vec<PublicKey>, AppError> {
-        let keys = OurKeys {
-            store: Arc::clone(&self.ports.store),
-            clock: Arc::clone(&self.ports.clock),
-            entropy: Arc::clone(&self.ports.entropy),
-        };
-        keys.list().await
+        OurKeys::of(&self.ports).list().await
     }
 }
 
 impl OurKeys {
+    pub(crate) fn of(ports: &Ports) -> Self {
+        Self {
+            store: Arc::clone(&ports.store),
+            clock: Arc::clone(&ports.clock),
+            entropy: Arc::clone(&ports.entropy),
+        }
+    }
+
+    /// Claims as a token, signed by the key that signs now; made when there is none yet.
+    pub(crate) async fn sign(&self, claims: &serde_json::Value) -> Result<String, AppError> {
+        let newest = async || Ok::<_, AppError>(self.store.lti_key_list(self.clock.now()).await?.into_iter().next());
+        let mut key = newest().await?;
+        if key.is_none() {
+            self.rotate(None).await?;
+            key = newest().await?;
+        }
+        let key = key.ok_or_else(|| super::broken("there is no key to sign with"))?;
+        let der = STANDARD_NO_PAD
+            .decode(&key.private)
+            .map_err(|_| super::broken("a stored key cannot be read"))?;
+        let header = Header {
+            kid: Some(key.kid),
+            ..Header::new(Algorithm::RS256)
+        };
+        jsonwebtoken::encode(&header, claims, &EncodingKey::from_rsa_der(&der))
+            .map_err(|_| super::broken("a token could not be signed"))
+    }
+
     /// See [`App::lti_public_keys`].
     pub async fn list(&self) -> Result<Vec<PublicKey>, AppError> {
         let mut keys = self.store.lti_key_list(self.clock.now()).await?;

@@ -16,6 +16,7 @@ mod signature;
 mod token;
 
 pub use begin::{Begun, StorageOffer};
+pub(crate) use form::oauth_signature;
 pub(crate) use jwks::PlatformKeys;
 pub use keys::{KEY_PUBLISHED_AFTER, OurKeys, PublicKey};
 pub use token::{Browser, Launched};

@@ -3,7 +3,7 @@
 use super::{
     LtiRefusal, Verified, consumer_name, course, fault::Fault, form::Params, identifier, roles::role_of, shown, subject,
 };
-use crate::Timestamp;
+use crate::{Timestamp, grading::GradeAddress};
 
 /// A launch's timestamp may be so far from our clock: slow links and clocks that nobody sets; a nonce counts once within it.
 pub const BASIC_WINDOW_SECS: i64 = 300;
@@ -112,6 +112,7 @@ pub fn check_basic(params: &Params) -> Result<Verified, LtiRefusal> {
         course_title: name("context_title").or_else(|| name("context_label")),
         resource_link: resource_link.to_owned(),
         lab: params.filled("custom_lab").map(str::to_owned),
+        grade: GradeAddress::of_form(params),
     })
 }
 

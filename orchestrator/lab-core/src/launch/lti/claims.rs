@@ -4,7 +4,7 @@ use super::{
     CLAIM, LtiRefusal, Verified, course, fault::Fault, identifier, issuer_name, roles::role_of, shown, subject,
     target::same_address,
 };
-use crate::{Timestamp, TokenHash};
+use crate::{Timestamp, TokenHash, grading::GradeAddress};
 use serde_json::Value;
 
 /// Two machines' clocks may differ by so much.
@@ -104,6 +104,7 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
             .and_then(Value::as_str)
             .filter(|l| !l.is_empty())
             .map(str::to_owned),
+        grade: GradeAddress::of_token(claims),
     })
 }
 

@@ -23,13 +23,14 @@ pub use fault::{Fault, LtiRefusal, Next};
 pub use form::{Params, percent_encode};
 pub use initiation::{Initiation, auth_request};
 pub use oauth::{OauthRequest, normal_url};
+pub(crate) use registration::is_address;
 pub use registration::{
     Attempt, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, registration_problem,
 };
 pub use roles::role_of;
 pub use target::{LaunchUrl, lab_uuid, same_address};
 
-use crate::{CourseId, Subject, launch::Role};
+use crate::{CourseId, Subject, grading::GradeAddress, launch::Role};
 
 /// The claims and parameters of LTI begin with this.
 pub(crate) const CLAIM: &str = "https://purl.imsglobal.org/spec/lti/claim/";
@@ -50,6 +51,8 @@ pub struct Verified {
     pub resource_link: String,
     /// Custom parameter `lab`.
     pub lab: Option<String>,
+    /// Where the platform wants a grade, when it does.
+    pub grade: Option<GradeAddress>,
 }
 
 /// Which LTI.

@@ -167,7 +167,8 @@ fn text_problem(field: &str, value: &str) -> Option<String> {
     (!fits || !plain).then(|| format!("{field} {value:?}: use printable ASCII without spaces and '#'"))
 }
 
-fn is_address(url: &str) -> bool {
+/// An address of the web that fits in a column and has no fragment.
+pub(crate) fn is_address(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let plain = |b: u8| b.is_ascii_graphic() && !b"#\"<>\\".contains(&b);
     rest.is_some_and(|r| !r.is_empty() && !r.starts_with('/')) && url.len() <= TEXT_BYTES_MAX && url.bytes().all(plain)

@@ -10,6 +10,7 @@
 
 pub mod entitlement;
 pub mod fixture;
+pub mod grades;
 pub mod history;
 pub mod launch;
 pub mod live;
@@ -122,6 +123,18 @@ macro_rules! store_contract {
             live_sessions_are_counted_by_state
             what_went_wrong_is_counted_by_reason_and_lab_since_a_time
             leases_are_reported_without_a_row_a_recorder
+        );
+        $crate::store_contract!(@stage $open, grades:
+            a_check_that_is_kept_puts_its_grade_in_the_outbox
+            a_first_zero_is_a_grade_and_nothing_checked_is_none
+            checks_that_are_kept_at_once_lose_no_point
+            a_grade_is_of_all_runs_of_the_lab_in_its_course
+            a_later_launch_keeps_its_place_and_brings_the_newest_address
+            what_came_of_an_older_grade_does_not_touch_a_newer_one
+            a_grade_that_has_to_wait_says_why_until_when
+            who_lost_the_outbox_writes_nothing_any_more
+            a_line_item_that_is_found_is_everybodys
+            a_crowd_of_one_platform_does_not_hide_anothers_grade
         );
         $crate::store_contract!(@stage $open, history:
             any_history_leaves_the_ledger_right

@@ -1,7 +1,8 @@
-//! `labwire lti add|ls|test|keys`: learning platforms.
+//! `labwire lti add|ls|test|grades|keys`: learning platforms.
 
 mod add;
 mod explain;
+mod grades;
 mod paste;
 
 use crate::{config::Config, table, wire};
@@ -28,6 +29,7 @@ pub enum LtiCommand {
         after_help = "Examples:\n  labwire lti test          # the last one of anybody\n  labwire lti test fun      # the last one of a registration"
     )]
     Test(TestArgs),
+    Grades(grades::GradesArgs),
     /// Our own key pairs, which platforms verify our requests with
     #[command(
         after_help = "Examples:\n  labwire lti keys            # where they are published, and which signs\n  \
@@ -63,6 +65,7 @@ pub async fn run(config: &Config, command: LtiCommand) -> Result<ExitCode> {
         LtiCommand::Add(args) => add::run(config, *args).await,
         LtiCommand::Ls(args) => ls(config, args).await,
         LtiCommand::Test(args) => test(config, args).await,
+        LtiCommand::Grades(args) => grades::run(config, args).await,
         LtiCommand::Keys(args) => keys(config, &args).await,
     }
 }
