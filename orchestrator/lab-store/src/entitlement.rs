@@ -1,6 +1,6 @@
 //! Stage 2, entitlement: grants, and admission in one transaction.
 
-use crate::{db::Tx, error::Failure, ledger, operations, pool, provisioning, row};
+use crate::{costs, db::Tx, error::Failure, ledger, operations, pool, provisioning, row};
 use lab_core::{
     CourseId, GrantId, PlanId, SandboxId, SessionId, Subject, Timestamp,
     entitlement::{DAY, DayUse, Grant, GrantBalance, Refusal, TimeLeft, draw, source},
@@ -28,8 +28,8 @@ pub(crate) async fn grant_issue(tx: &mut Tx, grant: &Grant) -> Result<(), Failur
     }
     let new = sqlx::query(
         "INSERT INTO lab_grant
-             (id, subject, course, plan, seconds, priority, effective_at, expires_at, created_at, source)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
+             (id, subject, course, plan, seconds, priority, effective_at, expires_at, created_at, source, sponsor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
     )
     .bind(grant.id.to_string())
     .bind(grant.subject.as_str())
@@ -41,6 +41,7 @@ pub(crate) async fn grant_issue(tx: &mut Tx, grant: &Grant) -> Result<(), Failur
     .bind(grant.expires_at.0)
     .bind(grant.created_at.0)
     .bind(grant.source.as_str())
+    .bind(grant.sponsor.as_ref().map(ToString::to_string))
     .execute(tx.conn())
     .await?
     .rows_affected()
@@ -250,7 +251,7 @@ async fn terms(conn: &mut AnyConnection, subject: &Subject, course: Option<&Cour
         .collect()
 }
 
-fn read_grant(r: &AnyRow) -> Result<Grant, Failure> {
+pub(crate) fn read_grant(r: &AnyRow) -> Result<Grant, Failure> {
     Ok(Grant {
         id: row::id(r, "id")?,
         subject: row::text(r, "subject")?.into(),
@@ -262,6 +263,7 @@ fn read_grant(r: &AnyRow) -> Result<Grant, Failure> {
         expires_at: row::time(r, "expires_at")?,
         created_at: row::time(r, "created_at")?,
         source: row::text(r, "source")?,
+        sponsor: row::text_opt(r, "sponsor")?.map(Into::into),
     })
 }
 
@@ -418,6 +420,7 @@ pub(crate) async fn admit(tx: &mut Tx, r: &AdmitRequest) -> Result<Admission, Fa
     let warm = pool::claim(tx, &r.digest, r.at).await?;
     let (id, sandbox) = warm.unwrap_or((r.session, SandboxId(r.session.0)));
     provisioning::insert(tx, r, &plan, (id, sandbox, warm.is_some())).await?;
+    costs::freeze(tx, id, &r.digest).await?;
     hold(tx, id, terms, r.hold_secs.max(minimum).min(today.left(cap)), r.at).await?;
     if warm.is_some() {
         return provisioning::begin(tx, id, r.at).await.map(Admission::Admitted);

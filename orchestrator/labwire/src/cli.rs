@@ -3,7 +3,7 @@
 use crate::{
     command::{
         self, controller, doctor, drain, grant, health, lab, link, lti, migrate, plan, reconcile, recording, refund,
-        sandbox, serve, session, usage, voucher,
+        sandbox, serve, session, statement, usage, voucher,
     },
     config::{Config, ConfigArgs},
 };
@@ -48,6 +48,7 @@ enum Command {
     Revoke(refund::RevokeArgs),
     /// Who used how much
     Usage(usage::UsageArgs),
+    Statement(statement::StatementArgs),
     /// Say whether every second is accounted for; fails when one is not
     Reconcile,
     /// Learners' runs
@@ -108,6 +109,7 @@ impl Cli {
             Command::Refund(args) => refund::run(&config, args).await,
             Command::Revoke(args) => refund::revoke(&config, args).await,
             Command::Usage(args) => usage::run(&config, args).await,
+            Command::Statement(args) => statement::run(&config, args).await,
             Command::Reconcile => reconcile::run(&config).await,
             Command::Session(command) => session::run(&config, command).await,
             Command::Sandbox(command) => sandbox::run(&config, command).await,

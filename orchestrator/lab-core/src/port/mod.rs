@@ -3,6 +3,8 @@
 mod blobs;
 mod clock;
 mod lti;
+mod mail;
+mod money;
 mod platform;
 mod runtime;
 mod store;
@@ -10,6 +12,8 @@ mod store;
 pub use blobs::*;
 pub use clock::*;
 pub use lti::*;
+pub use mail::*;
+pub use money::*;
 pub use platform::*;
 pub use runtime::*;
 pub use store::*;

@@ -142,6 +142,7 @@ impl Kit {
             expires_at: now.plus(Duration::from_hours(30 * 24)),
             created_at: now,
             source: "manual".into(),
+            sponsor: None,
         };
         self.store.grant_issue(&grant).await.unwrap();
     }
@@ -202,6 +203,7 @@ impl Kit {
             created_at: now,
             expires_at: now.plus(Duration::from_hours(24)),
             key: self.app.keyring().first_id().into(),
+            sponsor: None,
         };
         self.store.voucher_create(&batch, &[hash]).await.unwrap();
         code.printed()

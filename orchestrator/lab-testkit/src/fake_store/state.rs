@@ -46,6 +46,7 @@ pub(super) struct State {
     pub swept: HashSet<GrantId>,
     pub vouchers: super::vouchers::Vouchers,
     pub lti: super::lti::LtiTables,
+    pub accounts: super::accounts::Accounts,
 }
 
 #[derive(Debug)]

@@ -131,6 +131,7 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
     let courses = courses(top.list("courses", problems), problems);
     let http = http(args, top.section("http", problems), base, problems);
     let lti = lti(top.section("lti", problems), problems);
+    let accounts = super::accounts::read(&mut top, problems);
     let log = log(args, top.section("log", problems), problems);
     top.close(problems);
     let database = SecretString::from(database);
@@ -154,6 +155,7 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
         courses,
         http,
         lti,
+        accounts,
         log,
     };
     storage::check_replicas(&config, problems);
