@@ -54,14 +54,14 @@ pub(crate) async fn facts(
     .await?;
     let transactions = bound(
         sqlx::query(scoped!(
-            "SELECT t.id, t.key, t.kind, t.session, t.reason, t.occurred_at, e.account, e.seconds,
-                 COALESCE(t.session, '') AS of_session, t.ordinal, e.position
+            "SELECT t.id AS tx, t.key, t.kind, t.session, t.reason, t.occurred_at, e.account, e.seconds,
+                 COALESCE(t.session, '') AS of_session, t.ordinal AS ordinal, e.position AS position
              FROM drew JOIN ledger_tx t ON t.session = drew.id JOIN ledger_entry e ON e.tx = t.id WHERE t.occurred_at < $4
              UNION ALL
-             SELECT t.id, t.key, t.kind, t.session, t.reason, t.occurred_at, e.account, e.seconds,
-                 '' AS of_session, t.ordinal, e.position
+             SELECT t.id AS tx, t.key, t.kind, t.session, t.reason, t.occurred_at, e.account, e.seconds,
+                 '' AS of_session, t.ordinal AS ordinal, e.position AS position
              FROM touched JOIN ledger_tx t ON t.id = touched.id JOIN ledger_entry e ON e.tx = t.id WHERE t.session IS NULL
-             ORDER BY of_session, ordinal, id, position"
+             ORDER BY of_session, ordinal, tx, position"
         )),
         of,
         until,

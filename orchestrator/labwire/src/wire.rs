@@ -229,7 +229,9 @@ pub fn mail(config: &Config) -> Result<Arc<dyn Mail>> {
 /// Who is told when time runs low.
 fn alerts(config: &Config) -> AlertSettings {
     let accounts = &config.accounts;
+    let program = AlertSettings::default();
     AlertSettings {
+        every: accounts.every.unwrap_or(program.every),
         webhook: accounts.webhook.as_ref().map(|w| Webhook {
             url: w.url.clone(),
             secret: w.secret.clone(),

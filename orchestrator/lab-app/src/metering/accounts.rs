@@ -22,17 +22,29 @@ use tokio_util::sync::CancellationToken;
 
 /// The outbox is looked at this often: a statement that reads an index of what is due.
 const TURN_EVERY: Duration = Duration::from_secs(2);
-/// What is spent is added up this often: at 2,500 learners some 20 ms of the database.
+/// What is spent is added up this often where the settings say nothing: at 2,500 learners some 20 ms of the database.
 const SPENDING_EVERY: Duration = Duration::from_mins(1);
 /// The ledger is reconciled this often, counted from the last time, whoever did it.
 const RECONCILE_EVERY: Duration = Duration::from_hours(24);
 
 /// Who is told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AlertSettings {
+    /// What is spent is added up this often.
+    pub every: Duration,
     pub webhook: Option<Webhook>,
     /// Nobody: no mail is sent.
     pub mail_to: Vec<String>,
+}
+
+impl Default for AlertSettings {
+    fn default() -> Self {
+        Self {
+            every: SPENDING_EVERY,
+            webhook: None,
+            mail_to: Vec::new(),
+        }
+    }
 }
 
 impl AlertSettings {
@@ -136,7 +148,7 @@ impl Accounts {
 
     async fn raise_when_due(&mut self) -> Result<(), AppError> {
         let now = self.ports.clock.now();
-        if self.spending_at.is_some_and(|at| now < at.plus(SPENDING_EVERY)) {
+        if self.spending_at.is_some_and(|at| now < at.plus(self.settings.alerts.every)) {
             return Ok(());
         }
         for spending in self.ports.store.spendings(now).await? {

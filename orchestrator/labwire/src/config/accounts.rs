@@ -9,12 +9,15 @@ use lab_platform::SmtpMail;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use serde_yaml::Value;
+use std::time::Duration;
 
 /// Budgets, rates, and who is told.
 #[derive(Clone, Debug, Default)]
 pub struct AccountsConfig {
     pub budgets: Vec<Budget>,
     pub rates: Vec<Rate>,
+    /// What is spent is added up this often; the program's own when not given.
+    pub every: Option<Duration>,
     pub webhook: Option<WebhookConfig>,
     pub mail: Option<MailConfig>,
 }
@@ -60,12 +63,14 @@ pub(super) fn read(top: &mut Section, problems: &mut Vec<Problem>) -> AccountsCo
     }
     let rates = rates(top.section("rate_card", problems), problems);
     let mut alerts = top.section("alerts", problems);
+    let every = alerts.parsed("every", None, super::read::DURATION, problems, super::read::duration);
     let webhook = alerts.take("webhook").and_then(|value| webhook(value, problems));
     let mail = alerts.take("mail").and_then(|value| mail(value, problems));
     alerts.close(problems);
     AccountsConfig {
         budgets: read,
         rates,
+        every,
         webhook,
         mail,
     }

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-const DURATION: &str = "write a duration like 90s, 45m or 2h";
+pub(super) const DURATION: &str = "write a duration like 90s, 45m or 2h";
 pub(super) const BOOLEAN: &str = "write true or false";
 
 impl Config {
@@ -173,7 +173,7 @@ fn database(s: &str) -> Option<String> {
     ok.then(|| s.to_owned())
 }
 
-fn duration(s: &str) -> Option<Duration> {
+pub(super) fn duration(s: &str) -> Option<Duration> {
     Span::try_from(s.to_owned())
         .ok()
         .filter(|s| s.secs > 0)
