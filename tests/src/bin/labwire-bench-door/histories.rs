@@ -200,10 +200,10 @@ impl<'a> Play<'a> {
             minimum_secs: 1,
             at: at(0),
         };
-        let Admission::Admitted(_) | Admission::Running(_) = self.step("admit", |s| now(s.admit(&request)))? else {
+        if let Admission::Refused(_) = self.step("admit", |s| now(s.admit(&request)))? {
             // the other has it all
             return Ok(());
-        };
+        }
         for event in [SessionEvent::Provision, SessionEvent::Ready] {
             self.transition(n, event)?;
         }

@@ -9,7 +9,7 @@ use pdf_writer::{
     Content, Filter, Finish, Name, Pdf, Rect, Ref, Str, TextStr,
     types::{CidFontType, FontFlags, SystemInfo, UnicodeCmap},
 };
-use std::io::Write as _;
+use std::{borrow::Cow, io::Write as _};
 use ttf_parser::{Face, GlyphId};
 
 const WIDTH: f32 = 842.0;
@@ -17,7 +17,7 @@ const HEIGHT: f32 = 595.0;
 const MARGIN: f32 = 34.0;
 const SIZE: f32 = 7.5;
 const LEADING: f32 = 11.0;
-const GAP: f32 = 4.0;
+const GAP: f32 = 8.0;
 
 const IDENTITY: SystemInfo<'_> = SystemInfo {
     registry: Str(b"Adobe"),
@@ -25,51 +25,72 @@ const IDENTITY: SystemInfo<'_> = SystemInfo {
     supplement: 0,
 };
 
+/// The last letter that the fonts have is the minus sign.
+const LAST: char = '\u{2212}';
+
 /// A font with what is measured of it.
 struct Font {
     name: &'static str,
     bytes: &'static [u8],
     face: Face<'static>,
+    /// Glyph and width of each letter up to [`LAST`], looked up once: a statement has a million letters.
+    letters: Vec<(GlyphId, f32)>,
 }
 
 impl Font {
     fn open(name: &'static str, bytes: &'static [u8]) -> Self {
         let face = Face::parse(bytes, 0).expect("the embedded font is one");
-        Self { name, bytes, face }
+        let unknown = face.glyph_index('?').unwrap_or_default();
+        let letter = |c: u32| {
+            let known = char::from_u32(c).and_then(|c| face.glyph_index(c));
+            let glyph = known.unwrap_or(unknown);
+            (glyph, units(&face, glyph))
+        };
+        Self {
+            name,
+            bytes,
+            letters: (0..=u32::from(LAST)).map(letter).collect(),
+            face,
+        }
     }
 
     /// What it does not have is a question mark: names are input, and in any script.
-    fn glyph(&self, c: char) -> GlyphId {
-        let known = self.face.glyph_index(c).or_else(|| self.face.glyph_index('?'));
-        known.unwrap_or_default()
-    }
-
-    fn units(&self, glyph: GlyphId) -> f32 {
-        f32::from(self.face.glyph_hor_advance(glyph).unwrap_or(0)) * 1000.0 / f32::from(self.face.units_per_em())
+    fn letter(&self, c: char) -> (GlyphId, f32) {
+        let known = self.letters.get(u32::from(c) as usize);
+        *known.unwrap_or(&self.letters[usize::from(b'?')])
     }
 
     fn width(&self, text: &str, size: f32) -> f32 {
-        text.chars().map(|c| self.units(self.glyph(c))).sum::<f32>() * size / 1000.0
+        text.chars().map(|c| self.letter(c).1).sum::<f32>() * size / 1000.0
     }
 
     fn encoded(&self, text: &str) -> Vec<u8> {
-        text.chars().flat_map(|c| self.glyph(c).0.to_be_bytes()).collect()
+        text.chars().flat_map(|c| self.letter(c).0.0.to_be_bytes()).collect()
     }
 
-    /// As much of a text as fits, with an ellipsis where it is not all.
-    fn fitted(&self, text: &str, size: f32, room: f32) -> String {
-        if self.width(text, size) <= room {
-            return text.to_owned();
+    /// As much of a text as fits, with an ellipsis where it is not all; and its width.
+    fn fitted<'t>(&self, text: &'t str, size: f32, room: f32) -> (Cow<'t, str>, f32) {
+        let width = self.width(text, size);
+        if width <= room {
+            return (text.into(), width);
         }
-        let mut cut: Vec<char> = text.chars().collect();
-        while cut.pop().is_some() {
-            let shorter: String = cut.iter().chain(['…'].iter()).collect();
-            if self.width(&shorter, size) <= room {
-                return shorter;
+        let (mut cut, mut width) = (String::new(), self.width("…", size));
+        for c in text.chars() {
+            let wider = width + self.letter(c).1 * size / 1000.0;
+            if wider > room {
+                break;
             }
+            cut.push(c);
+            width = wider;
         }
-        String::new()
+        cut.push('…');
+        (cut.into(), width)
     }
+}
+
+/// How wide a glyph is, in thousandths of the size.
+fn units(face: &Face<'_>, glyph: GlyphId) -> f32 {
+    f32::from(face.glyph_hor_advance(glyph).unwrap_or(0)) * 1000.0 / f32::from(face.units_per_em())
 }
 
 pub(super) fn write(sheet: &Sheet) -> Vec<u8> {
@@ -166,9 +187,9 @@ impl Pages {
 
     fn row(&mut self, columns: &[Placed], cells: &[String], bold: bool) {
         for (column, cell) in columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
-            let text = self.font(bold).fitted(cell, SIZE, column.width);
+            let (text, width) = self.font(bold).fitted(cell, SIZE, column.width);
             let x = if column.number {
-                column.x + column.width - self.font(bold).width(&text, SIZE)
+                column.x + column.width - width
             } else {
                 column.x
             };
@@ -252,7 +273,7 @@ fn placed(columns: &[Column]) -> Vec<Placed> {
 }
 
 fn deflated(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory takes everything")
 }
 
@@ -273,7 +294,7 @@ fn embed(pdf: &mut Pdf, font: &Font, id: Ref, ids: &mut impl FnMut() -> Ref) {
         .system_info(IDENTITY)
         .font_descriptor(descriptor)
         .cid_to_gid_map_predefined(Name(b"Identity"));
-    cid_font.widths().consecutive(0, (0..glyphs).map(|g| font.units(GlyphId(g))));
+    cid_font.widths().consecutive(0, (0..glyphs).map(|g| units(&font.face, GlyphId(g))));
     cid_font.finish();
     let em = 1000.0 / f32::from(font.face.units_per_em());
     let b = font.face.global_bounding_box();
@@ -294,8 +315,8 @@ fn embed(pdf: &mut Pdf, font: &Font, id: Ref, ids: &mut impl FnMut() -> Ref) {
     stream.pair(Name(b"Length1"), i32::try_from(font.bytes.len()).unwrap_or(i32::MAX));
     stream.finish();
     let mut letters = UnicodeCmap::new(Name(b"Labwire"), IDENTITY);
-    for c in (' '..='\u{2212}').filter(|c| font.face.glyph_index(*c).is_some()) {
-        letters.pair(font.glyph(c).0, c);
+    for c in (' '..=LAST).filter(|c| font.face.glyph_index(*c).is_some()) {
+        letters.pair(font.letter(c).0.0, c);
     }
     let map_text = letters.finish();
     pdf.cmap(map, &map_text);
