@@ -1,7 +1,9 @@
 //! What an administration sees of the ledger: statements, alerts by real mail and HTTP, costs, the day's reconciliation.
 
 use anyhow::{Context, Result, ensure};
-use lab_e2e::{Api, Hook, Options, Pace, Receiver, Server, Tab, database, drop_database, eventually, repository, script};
+use lab_e2e::{
+    Api, Hook, Options, Pace, Receiver, Server, Tab, database, drop_database, eventually, repository, script,
+};
 use ring::hmac;
 use serde_json::{Value, json};
 use std::{
@@ -44,7 +46,9 @@ impl Mailbox {
     }
 
     async fn next(&mut self) -> Result<Value> {
-        let line = tokio::time::timeout(WITHIN, self.out.next_line()).await.context("no mail came")??;
+        let line = tokio::time::timeout(WITHIN, self.out.next_line())
+            .await
+            .context("no mail came")??;
         Ok(serde_json::from_str(&line.context("the mail server is gone")?)?)
     }
 }
@@ -65,7 +69,17 @@ fn signed(hook: &Hook) -> Result<()> {
 
 /// Runs the lab for a moment, and ends it; its settled row.
 async fn a_run(server: &Server, name: &str, extra: &[&str]) -> Result<Value> {
-    let mut grant = vec!["grant", "--learner", name, "--course", "net", "--plan", "QUALIFYING", "--seconds", "1000"];
+    let mut grant = vec![
+        "grant",
+        "--learner",
+        name,
+        "--course",
+        "net",
+        "--plan",
+        "QUALIFYING",
+        "--seconds",
+        "1000",
+    ];
     grant.extend(extra);
     server.cli(&grant)?;
     let api = Api::launch(&server.url, &server.link(name, "shell")?).await?;
@@ -97,26 +111,54 @@ async fn an_alert_goes_out_once_by_mail_and_by_webhook_through_refusals_and_a_cr
         receiver.url, mailbox.port
     );
     let mut server = Server::start(options).await?;
-    server.cli(&["grant", "--learner", "ada", "--course", "net", "--plan", "QUALIFYING", "--seconds", "1000"])?;
+    server.cli(&[
+        "grant",
+        "--learner",
+        "ada",
+        "--course",
+        "net",
+        "--plan",
+        "QUALIFYING",
+        "--seconds",
+        "1000",
+    ])?;
     let api = Api::launch(&server.url, &server.link("ada", "shell")?).await?;
     // 900 of her 1000 seconds are held
     api.start("shell").await?;
-    eventually("the webhook was refused", WITHIN, || async { Ok((receiver.refused() > 0).then_some(())) }).await?;
+    eventually("the webhook was refused", WITHIN, || async {
+        Ok((receiver.refused() > 0).then_some(()))
+    })
+    .await?;
     server.kill().await?;
     receiver.take();
     server.spawn().await?;
     let mail = mailbox.next().await?;
-    ensure!(mail["to"] == json!(["admin@example.org", "boss@example.org"]) && mail["from"] == "labs@example.org", "{mail}");
+    ensure!(
+        mail["to"] == json!(["admin@example.org", "boss@example.org"]) && mail["from"] == "labs@example.org",
+        "{mail}"
+    );
     let subject = mail["subject"].as_str().unwrap_or_default();
     ensure!(subject.contains("ada") && subject.contains("80 %"), "{mail}");
-    ensure!(mail["text"].as_str().is_some_and(|t| t.contains("temps de TP")), "in French too: {mail}");
-    let hook = eventually("the webhook was taken", WITHIN, || async { Ok(receiver.taken().first().cloned()) }).await?;
+    ensure!(
+        mail["text"].as_str().is_some_and(|t| t.contains("temps de TP")),
+        "in French too: {mail}"
+    );
+    let hook = eventually("the webhook was taken", WITHIN, || async {
+        Ok(receiver.taken().first().cloned())
+    })
+    .await?;
     signed(&hook)?;
     let body: Value = serde_json::from_str(&hook.body)?;
-    ensure!(body["of"] == "learner" && body["subject"] == "ada" && body["percent"] == 80, "{body}");
+    ensure!(
+        body["of"] == "learner" && body["subject"] == "ada" && body["percent"] == 80,
+        "{body}"
+    );
     ensure!(body["spent_seconds"] == 900 && body["basis_seconds"] == 1000, "{body}");
     let id = body["id"].as_str().context("an id")?;
-    ensure!(hook.headers["labwire-alert"] == id && mail["id"].as_str().is_some_and(|m| m.contains(id)), "{mail}");
+    ensure!(
+        hook.headers["labwire-alert"] == id && mail["id"].as_str().is_some_and(|m| m.contains(id)),
+        "{mail}"
+    );
 
     let operations = server.operations().await?;
     let shown = eventually("both are known to be sent", WITHIN, || async {
@@ -126,20 +168,36 @@ async fn an_alert_goes_out_once_by_mail_and_by_webhook_through_refusals_and_a_cr
         Ok(all.then_some(accounts))
     })
     .await?;
-    ensure!(shown["alerts"].as_array().is_some_and(|a| a.len() == 1), "one alert: {shown}");
-    ensure!(shown["alerts"][0]["sent"].as_array().is_some_and(|s| s.iter().all(|s| s["attempts"].as_i64() >= Some(2))), "{shown}");
-    ensure!(shown["reconciliation"]["off_seconds"] == 0, "reconciled at its start: {shown}");
+    ensure!(
+        shown["alerts"].as_array().is_some_and(|a| a.len() == 1),
+        "one alert: {shown}"
+    );
+    ensure!(
+        shown["alerts"][0]["sent"]
+            .as_array()
+            .is_some_and(|s| s.iter().all(|s| s["attempts"].as_i64() >= Some(2))),
+        "{shown}"
+    );
+    ensure!(
+        shown["reconciliation"]["off_seconds"] == 0,
+        "reconciled at its start: {shown}"
+    );
     ensure!(receiver.taken().len() == 1, "told once: {:?}", receiver.taken());
     ensure!(!server.log().contains(SECRET), "the secret is in no log");
     let teacher = server.teacher("prof").await?;
-    ensure!(teacher.get("/operations/accounts").await.is_err(), "for operations only");
+    ensure!(
+        teacher.get("/operations/accounts").await.is_err(),
+        "for operations only"
+    );
     server.finish().await
 }
 
 #[tokio::test]
 async fn a_statement_agrees_with_the_ledger_from_outside_in_every_format() -> Result<()> {
     let mut options = Options::process();
-    options.config.push_str("rate_card: {version: \"2026-11\", small: 1000000, medium: 28, large: 56}\n");
+    options
+        .config
+        .push_str("rate_card: {version: \"2026-11\", small: 1000000, medium: 28, large: 56}\n");
     let server = Server::start(options).await?;
     let row = a_run(&server, "zoé", &["--sponsor", "esp", "--source", "sponsor"]).await?;
     let statement = |args: &[&str]| {
@@ -152,10 +210,19 @@ async fn a_statement_agrees_with_the_ledger_from_outside_in_every_format() -> Re
         let text = statement(&[&scope[..], &["--format", "json"]].concat())?;
         let json: Value = serde_json::from_str(&text)?;
         let t = &json["totals"];
-        ensure!(t["used"] == row["billed_seconds"] && t["sandbox_seconds"] == row["sandbox_seconds"], "{t} {row}");
-        ensure!(t["given"] == 1000 && t["closing"].as_i64() == row["billed_seconds"].as_i64().map(|b| 1000 - b), "{t}");
+        ensure!(
+            t["used"] == row["billed_seconds"] && t["sandbox_seconds"] == row["sandbox_seconds"],
+            "{t} {row}"
+        );
+        ensure!(
+            t["given"] == 1000 && t["closing"].as_i64() == row["billed_seconds"].as_i64().map(|b| 1000 - b),
+            "{t}"
+        );
         let cost = row["sandbox_seconds"].as_i64().map(|s| s * 1_000_000);
-        ensure!(t["cost_micro_eur"].as_i64() == cost && row["cost_micro_eur"].as_i64() == cost, "{t} {row}");
+        ensure!(
+            t["cost_micro_eur"].as_i64() == cost && row["cost_micro_eur"].as_i64() == cost,
+            "{t} {row}"
+        );
     }
     ensure!(statement(&["--course", "net"])?.contains("Lab time statement"));
     ensure!(statement(&["--course", "net", "--format", "html", "--lang", "fr"])?.contains("Relevé de temps de TP"));
@@ -163,25 +230,49 @@ async fn a_statement_agrees_with_the_ledger_from_outside_in_every_format() -> Re
     let file = server.data_dir()?.join("net.pdf").display().to_string();
     statement(&["--course", "net", "--format", "pdf", "--out", &file])?;
     ensure!(std::fs::read(&file)?.starts_with(b"%PDF-"));
-    ensure!(server.cli(&["usage", "--course", "net", "--costs"])?.contains("Overhead"));
+    ensure!(
+        server
+            .cli(&["usage", "--course", "net", "--costs"])?
+            .contains("Overhead")
+    );
     ensure!(server.cli(&["reconcile"])?.contains("Every second is accounted for"));
 
     let path = "/operations/statement?course=net&from=0&until=4102444800";
     let operations = server.operations().await?;
     let sums = operations.get(path).await?;
-    ensure!(sums["flow"]["used"] == row["billed_seconds"] && sums["learners"] == 1, "{sums}");
+    ensure!(
+        sums["flow"]["used"] == row["billed_seconds"] && sums["learners"] == 1,
+        "{sums}"
+    );
     for (format, begin) in [("pdf", "%PDF-"), ("csv", "row,"), ("html", "<!doctype html>")] {
         let bytes = operations.bytes(&format!("{path}&format={format}")).await?;
         ensure!(bytes.starts_with(begin.as_bytes()), "{format}");
     }
-    ensure!(operations.get("/operations/statement?from=0&until=1").await.is_err(), "of nobody");
-    ensure!(operations.get("/operations/statement?course=net&from=1&until=1").await.is_err(), "of no time");
+    ensure!(
+        operations.get("/operations/statement?from=0&until=1").await.is_err(),
+        "of nobody"
+    );
+    ensure!(
+        operations
+            .get("/operations/statement?course=net&from=1&until=1")
+            .await
+            .is_err(),
+        "of no time"
+    );
     let looked = operations.get("/audit").await?;
-    ensure!(looked.as_array().is_some_and(|a| a.iter().any(|e| e["action"] == "statement")), "{looked}");
+    ensure!(
+        looked
+            .as_array()
+            .is_some_and(|a| a.iter().any(|e| e["action"] == "statement")),
+        "{looked}"
+    );
     let teacher = server.teacher("prof").await?;
     ensure!(teacher.get(path).await.is_err(), "for operations only");
     let seen = teacher.get("/usage").await?;
-    ensure!(seen[0]["cost_micro_eur"].is_null(), "what machines cost is no teacher's: {seen}");
+    ensure!(
+        seen[0]["cost_micro_eur"].is_null(),
+        "what machines cost is no teacher's: {seen}"
+    );
     server.finish().await
 }
 
@@ -194,7 +285,17 @@ async fn a_database_that_dies_between_hold_and_sandbox_loses_no_second() -> Resu
     // the reconciler looks late: what a click wakes it for comes after the gate is shut
     options.config = format!("database: {address}\n");
     let mut server = Server::start(options).await?;
-    server.cli(&["grant", "--learner", "ada", "--course", "net", "--plan", "QUALIFYING", "--seconds", "1000"])?;
+    server.cli(&[
+        "grant",
+        "--learner",
+        "ada",
+        "--course",
+        "net",
+        "--plan",
+        "QUALIFYING",
+        "--seconds",
+        "1000",
+    ])?;
     let api = Api::launch(&server.url, &server.link("ada", "shell")?).await?;
     for _ in 0..5 {
         // as soon as the answer is there, the hold is durable; nothing after it is
@@ -211,7 +312,9 @@ async fn a_database_that_dies_between_hold_and_sandbox_loses_no_second() -> Resu
         .await?;
         ensure!(view["state"] == "ready", "{view}");
         ensure!(server.cli(&["reconcile"])?.contains("Every second is accounted for"));
-        operations.post(&format!("/sessions/{session}/stop"), &json!({})).await?;
+        operations
+            .post(&format!("/sessions/{session}/stop"), &json!({}))
+            .await?;
         eventually("it is over and settled", WITHIN, || async {
             let ledger = operations.get("/health").await?["ledger"].clone();
             Ok((ledger["held"] == 0 && ledger["total"] == 0).then_some(()))

@@ -93,7 +93,11 @@ async fn answer(stream: TcpStream, state: &State) -> Result<Option<Hook>> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     let takes = state.takes.load(Relaxed);
-    let status = if takes { "204 No Content" } else { "503 Service Unavailable" };
+    let status = if takes {
+        "204 No Content"
+    } else {
+        "503 Service Unavailable"
+    };
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await?;
     if !takes {

@@ -48,7 +48,9 @@ impl Mail for SmtpMail {
             .message_id(Some(format!("<{}@labwire>", message.id)))
             .header(ContentType::TEXT_PLAIN);
         for address in &message.to {
-            let to: Mailbox = address.parse().map_err(|_| MailError::Address { address: address.clone() })?;
+            let to: Mailbox = address.parse().map_err(|_| MailError::Address {
+                address: address.clone(),
+            })?;
             builder = builder.to(to);
         }
         let mail = builder

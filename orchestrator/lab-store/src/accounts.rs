@@ -3,16 +3,17 @@
 use crate::{
     SqlStore, alerts, costs,
     db::{Db, Tx},
+    entitlement,
     error::{During, Failure},
     row, statement,
     store::{read, write},
 };
 use async_trait::async_trait;
 use lab_core::{
-    Timestamp,
+    SponsorId, Subject, Timestamp,
     metering::{
-        Alert, AlertChannel, AlertState, Budget, Cost, Delivery, DeliveryMark, Rate, Reconciliation, Spending,
-        StatementFacts, StatementOf,
+        Alert, AlertChannel, AlertState, Budget, Cost, Delivery, DeliveryMark, Rate, Reconciliation, SessionSums,
+        Spending, StatementFacts, StatementOf,
     },
     port::{MoneyStore, StoreError},
 };
@@ -23,6 +24,16 @@ use std::time::Duration;
 impl MoneyStore for SqlStore {
     async fn statement_facts(&self, of: &StatementOf, until: Timestamp) -> Result<StatementFacts, StoreError> {
         read!(self, "statement_facts", statement::facts, of, until)
+    }
+    async fn grants_attest(
+        &self,
+        sponsor: &SponsorId,
+        learners: &[Subject],
+        until: Timestamp,
+        at: Timestamp,
+    ) -> Result<Vec<Subject>, StoreError> {
+        let input = (sponsor.clone(), learners.to_vec(), until, at);
+        write!(self, "grants_attest", input, entitlement::attest)
     }
     async fn budgets_put(&self, budgets: &[Budget]) -> Result<(), StoreError> {
         write!(self, "budgets_put", budgets.to_vec(), alerts::budgets_put)
@@ -48,12 +59,38 @@ impl MoneyStore for SqlStore {
     async fn overhead(&self, from: Timestamp, until: Timestamp) -> Result<Vec<Cost>, StoreError> {
         read!(self, "overhead", costs::overhead, from, until)
     }
+    async fn session_sums(&self) -> Result<SessionSums, StoreError> {
+        read!(self, "session_sums", session_sums)
+    }
     async fn reconciliation_put(&self, done: &Reconciliation) -> Result<(), StoreError> {
         write!(self, "reconciliation_put", done.clone(), reconciliation_put)
     }
     async fn reconciliation_last(&self) -> Result<Option<Reconciliation>, StoreError> {
         read!(self, "reconciliation_last", reconciliation_last)
     }
+}
+
+/// One statement, so that all of it is of one moment.
+async fn session_sums(conn: &mut AnyConnection) -> Result<SessionSums, Failure> {
+    let r = sqlx::query(
+        "SELECT CAST(COALESCE(SUM(sandbox_seconds), 0) AS BIGINT) AS sandbox,
+             CAST(COALESCE(SUM(billed_seconds), 0) AS BIGINT) AS billed,
+             CAST(COALESCE(SUM(unbilled_seconds), 0) AS BIGINT) AS unbilled,
+             (SELECT CAST(COALESCE(-SUM(e.seconds), 0) AS BIGINT) FROM ledger_tx t JOIN ledger_entry e ON e.tx = t.id
+              WHERE t.kind = 'refund' AND e.account LIKE 'used:%') AS refunded,
+             (SELECT CAST(COALESCE(SUM(e.seconds), 0) AS BIGINT) FROM session s JOIN ledger_entry e
+              ON e.account = 'hold:' || s.id WHERE s.over_at IS NULL) AS held
+         FROM usage",
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(SessionSums {
+        sandbox: row::int(&r, "sandbox")?,
+        billed: row::int(&r, "billed")?,
+        unbilled: row::int(&r, "unbilled")?,
+        refunded: row::int(&r, "refunded")?,
+        held: row::int(&r, "held")?,
+    })
 }
 
 /// Reconciliations are kept for so long.

@@ -83,11 +83,7 @@ pub(crate) async fn spendings(conn: &mut AnyConnection, at: Timestamp) -> Result
             spent: row::int(r, "spent")?,
         })
     };
-    learners
-        .iter()
-        .map(learner)
-        .chain(budgets.iter().map(budget))
-        .collect()
+    learners.iter().map(learner).chain(budgets.iter().map(budget)).collect()
 }
 
 /// See [`lab_core::port::MoneyStore::alert_raise`].

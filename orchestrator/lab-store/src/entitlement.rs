@@ -2,7 +2,7 @@
 
 use crate::{costs, db::Tx, error::Failure, ledger, operations, pool, provisioning, row};
 use lab_core::{
-    CourseId, GrantId, PlanId, SandboxId, SessionId, Subject, Timestamp,
+    CourseId, GrantId, PlanId, SandboxId, SessionId, SponsorId, Subject, Timestamp,
     entitlement::{DAY, DayUse, Grant, GrantBalance, Refusal, TimeLeft, draw, source},
     metering::{Account, Transaction, TxKind},
     operations::LaunchPause,
@@ -141,6 +141,30 @@ pub(crate) async fn grants_expire(tx: &mut Tx, at: &Timestamp) -> Result<i64, Fa
         }
     }
     Ok(moved)
+}
+
+/// See [`lab_core::port::MoneyStore::grants_attest`]. What has ended stays ended, also when nobody has swept it yet.
+pub(crate) async fn attest(
+    tx: &mut Tx,
+    (sponsor, learners, until, at): &(SponsorId, Vec<Subject>, Timestamp, Timestamp),
+) -> Result<Vec<Subject>, Failure> {
+    let mut known = Vec::new();
+    for learner in learners {
+        let done = sqlx::query(
+            "UPDATE lab_grant SET expires_at = CASE WHEN expires_at < $3 THEN $3 ELSE expires_at END
+             WHERE sponsor = $1 AND subject = $2 AND voided_at IS NULL AND swept_at IS NULL AND expires_at > $4",
+        )
+        .bind(sponsor.as_str())
+        .bind(learner.as_str())
+        .bind(until.0)
+        .bind(at.0)
+        .execute(tx.conn())
+        .await?;
+        if done.rows_affected() > 0 {
+            known.push(learner.clone());
+        }
+    }
+    Ok(known)
 }
 
 /// Moves what is left on a grant elsewhere; the seconds. The grant is locked.

@@ -11,8 +11,8 @@ use crate::{AppError, Metrics, Ports, Settings, lease::Leased};
 use lab_core::{
     Timestamp,
     metering::{
-        ACCOUNTS_LEASE, Alert, AlertChannel, DELIVERY_TRIES_MAX, Delivery, DeliveryMark, DeliveryOutcome, Reconciliation,
-        Spending, retry_after,
+        ACCOUNTS_LEASE, Alert, AlertChannel, DELIVERY_TRIES_MAX, Delivery, DeliveryMark, DeliveryOutcome,
+        Reconciliation, Spending, retry_after,
     },
     port::PlatformRequest,
 };
@@ -148,7 +148,10 @@ impl Accounts {
 
     async fn raise_when_due(&mut self) -> Result<(), AppError> {
         let now = self.ports.clock.now();
-        if self.spending_at.is_some_and(|at| now < at.plus(self.settings.alerts.every)) {
+        if self
+            .spending_at
+            .is_some_and(|at| now < at.plus(self.settings.alerts.every))
+        {
             return Ok(());
         }
         for spending in self.ports.store.spendings(now).await? {

@@ -70,8 +70,14 @@ fn sentences(alert: &Alert) -> [String; 2] {
             format!("{percent} % du budget de {sponsor} est utilisé : {spent} h sur {basis}"),
         ],
         AlertOf::Ledger => [
-            format!("{} seconds of the ledger are not accounted for; keep a copy of the database", alert.spent),
-            format!("{} secondes du registre ne sont pas justifiées ; gardez une copie de la base", alert.spent),
+            format!(
+                "{} seconds of the ledger are not accounted for; keep a copy of the database",
+                alert.spent
+            ),
+            format!(
+                "{} secondes du registre ne sont pas justifiées ; gardez une copie de la base",
+                alert.spent
+            ),
         ],
     }
 }
@@ -92,7 +98,10 @@ mod tests {
 
     fn alert(subject: &str) -> Alert {
         Alert {
-            of: AlertOf::Learner { subject: subject.into(), course: "net".into() },
+            of: AlertOf::Learner {
+                subject: subject.into(),
+                course: "net".into(),
+            },
             percent: 80,
             basis: 36_000,
             spent: 29_000,
@@ -103,8 +112,15 @@ mod tests {
     #[test]
     fn a_body_is_signed_as_documented() {
         // computed with another implementation: printf '1800000000.{"a":1}' | openssl dgst -sha256 -hmac 'a secret of the test'
-        let signed = signature(&"a secret of the test".to_owned().into(), Timestamp::from_secs(1_800_000_000), "{\"a\":1}");
-        assert_eq!(signed, "t=1800000000,v1=8045ecdf1c4e705187bf5a6e7a669e07b7141c74e089a959b2b9563d91e6e99c");
+        let signed = signature(
+            &"a secret of the test".to_owned().into(),
+            Timestamp::from_secs(1_800_000_000),
+            "{\"a\":1}",
+        );
+        assert_eq!(
+            signed,
+            "t=1800000000,v1=8045ecdf1c4e705187bf5a6e7a669e07b7141c74e089a959b2b9563d91e6e99c"
+        );
     }
 
     #[test]

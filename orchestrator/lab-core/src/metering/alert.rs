@@ -29,9 +29,16 @@ pub enum BudgetOf {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "kebab-case")]
 pub enum AlertOf {
-    Learner { subject: Subject, course: CourseId },
-    Course { course: CourseId },
-    Sponsor { sponsor: SponsorId },
+    Learner {
+        subject: Subject,
+        course: CourseId,
+    },
+    Course {
+        course: CourseId,
+    },
+    Sponsor {
+        sponsor: SponsorId,
+    },
     /// The day's reconciliation found a difference.
     Ledger,
 }
@@ -176,8 +183,13 @@ pub struct DeliveryMark {
 pub enum DeliveryOutcome {
     Sent,
     /// Tried again at that time.
-    Failed { code: String, again_at: Timestamp },
-    GivenUp { code: String },
+    Failed {
+        code: String,
+        again_at: Timestamp,
+    },
+    GivenUp {
+        code: String,
+    },
 }
 
 /// An alert with what became of it.
@@ -209,7 +221,9 @@ pub const DELIVERY_TRIES_MAX: u32 = 64;
 /// When a delivery that failed `attempts` times is tried again. `random` spreads those that failed together: between half and the whole of
 /// the pause.
 pub fn retry_after(attempts: u32, random: u64) -> Duration {
-    let pause = RETRY_FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(RETRY_MAX);
+    let pause = RETRY_FIRST
+        .saturating_mul(1 << attempts.saturating_sub(1).min(10))
+        .min(RETRY_MAX);
     let half = pause / 2;
     let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
     half + Duration::from_micros(random % spread)
@@ -248,7 +262,10 @@ mod tests {
         assert_ne!(alert(1000, 500).key(), alert(1000, 800).key());
         assert_ne!(alert(1000, 500).line(), alert(1001, 900).line());
         let learner = |subject: &str, course: &str| Alert {
-            of: AlertOf::Learner { subject: subject.into(), course: course.into() },
+            of: AlertOf::Learner {
+                subject: subject.into(),
+                course: course.into(),
+            },
             ..alert(1000, 500)
         };
         assert_ne!(learner("a/b", "c").key(), learner("a", "b/c").key());

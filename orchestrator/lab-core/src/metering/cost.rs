@@ -72,7 +72,12 @@ pub fn cost_of(seconds: i64, micro_eur_per_second: i64) -> i64 {
 /// Micro-euros as people read them, rounded half up to a cent.
 pub fn euros(micro_eur: i64) -> String {
     let cents = micro_eur.saturating_add(5_000).div_euclid(10_000);
-    format!("{}{}.{:02}", if cents < 0 { "-" } else { "" }, cents.abs() / 100, cents.abs() % 100)
+    format!(
+        "{}{}.{:02}",
+        if cents < 0 { "-" } else { "" },
+        cents.abs() / 100,
+        cents.abs() % 100
+    )
 }
 
 #[cfg(test)]

@@ -24,10 +24,11 @@ pub use alert::{
     DELIVERY_TRIES_MAX, Delivery, DeliveryMark, DeliveryOutcome, Spending, retry_after,
 };
 pub use cost::{Cost, CostAccount, RATE_MAX, Rate, cost_of, euros};
-pub use reconcile::{RECONCILE_LINES, ReconcileLine, Reconciliation};
+pub use reconcile::{RECONCILE_LINES, ReconcileLine, Reconciliation, SessionSums};
 use serde::{Deserialize, Serialize};
 pub use statement::{
-    Flow, GrantLine, Period, SessionLine, Statement, StatementFacts, StatementGrant, StatementOf, StatementSession, Totals,
+    Flow, GrantLine, Period, SessionLine, Statement, StatementFacts, StatementGrant, StatementOf, StatementSession,
+    Totals,
 };
 
 /// An account's name as stored, e.g. `hold:0190…`.

@@ -3,6 +3,19 @@
 use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// What sessions say of themselves, added up: the other side of the ledger's sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionSums {
+    /// Of settled sessions, as they were settled.
+    pub sandbox: i64,
+    pub billed: i64,
+    pub unbilled: i64,
+    /// Given back since.
+    pub refunded: i64,
+    /// Held by sessions that are not over.
+    pub held: i64,
+}
+
 /// One line: what should be the same, and what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReconcileLine {

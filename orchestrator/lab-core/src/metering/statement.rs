@@ -215,7 +215,9 @@ impl Statement {
             })
         });
         let mut grants: Vec<GrantLine> = grants.collect();
-        grants.sort_by(|a, b| (&a.grant.subject, a.grant.created_at, a.grant.id).cmp(&(&b.grant.subject, b.grant.created_at, b.grant.id)));
+        grants.sort_by(|a, b| {
+            (&a.grant.subject, a.grant.created_at, a.grant.id).cmp(&(&b.grant.subject, b.grant.created_at, b.grant.id))
+        });
         let mut sessions: Vec<SessionLine> = facts.sessions.iter().filter_map(|s| book.line(s)).collect();
         sessions.sort_by_key(|s| (s.requested_at, s.session));
         for line in &grants {
@@ -264,7 +266,11 @@ impl Statement {
         );
         // of a sponsor's sessions the ledger's account also has what others paid
         if !matches!(self.of, StatementOf::Sponsor(_)) {
-            same("used less refunded, and the ledger's account", t.flow.used - t.flow.refunded, t.ledger_used_seconds);
+            same(
+                "used less refunded, and the ledger's account",
+                t.flow.used - t.flow.refunded,
+                t.ledger_used_seconds,
+            );
         }
         wrong
     }
@@ -283,7 +289,11 @@ impl Book {
     fn new(period: Period, facts: &StatementFacts) -> Self {
         Self {
             period,
-            voided: facts.grants.iter().map(|g| (g.grant.id, g.voided_at.is_some())).collect(),
+            voided: facts
+                .grants
+                .iter()
+                .map(|g| (g.grant.id, g.voided_at.is_some()))
+                .collect(),
             flows: BTreeMap::new(),
             sessions: BTreeMap::new(),
             ledger_used: 0,
@@ -291,7 +301,9 @@ impl Book {
     }
 
     fn flow(&mut self, grant: GrantId) -> Option<&mut Flow> {
-        self.voided.contains_key(&grant).then(|| self.flows.entry(grant).or_default())
+        self.voided
+            .contains_key(&grant)
+            .then(|| self.flows.entry(grant).or_default())
     }
 
     fn post(&mut self, t: &Transaction) {
@@ -343,7 +355,11 @@ impl Book {
                 }
             }
             TxKind::Settle | TxKind::Void => {
-                let used: i64 = t.entries.iter().map(|(a, secs)| if matches!(a, Account::Used(_)) { *secs } else { 0 }).sum();
+                let used: i64 = t
+                    .entries
+                    .iter()
+                    .map(|(a, secs)| if matches!(a, Account::Used(_)) { *secs } else { 0 })
+                    .sum();
                 let (_, back) = split_hold(&drawn.pieces, used);
                 drawn.paid = paid_pieces(&drawn.pieces, used);
                 for (grant, secs) in drawn.pieces.clone() {
@@ -353,18 +369,30 @@ impl Book {
                     if let Some(flow) = self.flow(grant).filter(|_| within) {
                         flow.used += secs;
                     }
-                    drawn.billed_here += if within && self.voided.contains_key(&grant) { secs } else { 0 };
+                    drawn.billed_here += if within && self.voided.contains_key(&grant) {
+                        secs
+                    } else {
+                        0
+                    };
                 }
                 self.lapsed(t, &back, within);
             }
             TxKind::Refund => {
-                let secs: i64 = -t.entries.iter().map(|(a, secs)| if matches!(a, Account::Used(_)) { *secs } else { 0 }).sum::<i64>();
+                let secs: i64 = -t
+                    .entries
+                    .iter()
+                    .map(|(a, secs)| if matches!(a, Account::Used(_)) { *secs } else { 0 })
+                    .sum::<i64>();
                 let back = refund_pieces(&drawn.paid, drawn.refunded, secs).unwrap_or_default();
                 for (grant, secs) in &back {
                     if let Some(flow) = self.flow(*grant).filter(|_| within) {
                         flow.refunded += secs;
                     }
-                    drawn.refunded_here += if within && self.voided.contains_key(grant) { *secs } else { 0 };
+                    drawn.refunded_here += if within && self.voided.contains_key(grant) {
+                        *secs
+                    } else {
+                        0
+                    };
                 }
                 drawn.refunded += secs;
                 self.lapsed(t, &back, within);
@@ -388,7 +416,12 @@ impl Book {
     /// What should have come back to grants and went elsewhere, since they had ended.
     fn lapsed(&mut self, t: &Transaction, back: &[(GrantId, i64)], within: bool) {
         for (grant, secs) in back {
-            let home: i64 = t.entries.iter().filter(|(a, _)| *a == Account::Grant(*grant)).map(|(_, s)| s).sum();
+            let home: i64 = t
+                .entries
+                .iter()
+                .filter(|(a, _)| *a == Account::Grant(*grant))
+                .map(|(_, s)| s)
+                .sum();
             if within {
                 self.ended(*grant, secs - home);
             }

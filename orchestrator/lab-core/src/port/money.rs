@@ -3,10 +3,10 @@
 
 use super::StoreError;
 use crate::{
-    Timestamp,
+    SponsorId, Subject, Timestamp,
     metering::{
-        Alert, AlertChannel, AlertState, Budget, Cost, Delivery, DeliveryMark, Rate, Reconciliation, Spending, StatementFacts,
-        StatementOf,
+        Alert, AlertChannel, AlertState, Budget, Cost, Delivery, DeliveryMark, Rate, Reconciliation, SessionSums,
+        Spending, StatementFacts, StatementOf,
     },
 };
 use async_trait::async_trait;
@@ -22,6 +22,16 @@ pub const DELIVERIES_AT_ONCE: u32 = 20;
 pub trait MoneyStore: Send + Sync + 'static {
     /// The grants of a scope, and everything that was booked on them before `until`.
     async fn statement_facts(&self, of: &StatementOf, until: Timestamp) -> Result<StatementFacts, StoreError>;
+
+    /// A sponsor says again that these learners are theirs: their grants that have not ended at `at` end at `until` instead, if that is
+    /// later. The learners who had one. Who is not named keeps what they have, until it ends.
+    async fn grants_attest(
+        &self,
+        sponsor: &SponsorId,
+        learners: &[Subject],
+        until: Timestamp,
+        at: Timestamp,
+    ) -> Result<Vec<Subject>, StoreError>;
 
     /// These budgets and no other.
     async fn budgets_put(&self, budgets: &[Budget]) -> Result<(), StoreError>;
@@ -43,6 +53,8 @@ pub trait MoneyStore: Send + Sync + 'static {
     /// What sandboxes cost that nobody had, booked within `[from, until)`.
     async fn overhead(&self, from: Timestamp, until: Timestamp) -> Result<Vec<Cost>, StoreError>;
 
+    /// What sessions say of themselves, added up where they are: as many rows as there are sessions are read, and one is given.
+    async fn session_sums(&self) -> Result<SessionSums, StoreError>;
     /// Keeps a reconciliation; the oldest go beyond a year.
     async fn reconciliation_put(&self, done: &Reconciliation) -> Result<(), StoreError>;
     /// The last one.

@@ -83,6 +83,8 @@ fn moment(field: &str, secs: i64) -> Result<Timestamp, ApiError> {
     if SECONDS.contains(&secs) {
         Ok(Timestamp::from_secs(secs))
     } else {
-        Err(ApiError::invalid(format!("{field}: {secs} is no time; write Unix seconds")))
+        Err(ApiError::invalid(format!(
+            "{field}: {secs} is no time; write Unix seconds"
+        )))
     }
 }

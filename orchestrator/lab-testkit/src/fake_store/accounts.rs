@@ -3,11 +3,11 @@
 use super::{FakeStore, state::State};
 use async_trait::async_trait;
 use lab_core::{
-    LabDigest, SandboxId, SessionId, Timestamp,
+    LabDigest, SandboxId, SessionId, SponsorId, Subject, Timestamp,
     metering::{
-        ACCOUNTS_LEASE, Account, Alert, AlertChannel, AlertOf, AlertSent, AlertState, Budget, BudgetOf, Cost, CostAccount,
-        Delivery, DeliveryMark, DeliveryOutcome, Rate, Reconciliation, Spending, StatementFacts, StatementGrant, StatementOf,
-        StatementSession, cost_of,
+        ACCOUNTS_LEASE, Account, Alert, AlertChannel, AlertOf, AlertSent, AlertState, Budget, BudgetOf, Cost,
+        CostAccount, Delivery, DeliveryMark, DeliveryOutcome, Rate, Reconciliation, SessionSums, Spending,
+        StatementFacts, StatementGrant, StatementOf, StatementSession, cost_of,
     },
     port::{ALERTS_SHOWN, DELIVERIES_AT_ONCE, MoneyStore, StoreError},
 };
@@ -44,11 +44,21 @@ impl State {
         };
         let touched = || self.transactions.iter().filter(touches);
         let drew: BTreeSet<SessionId> = touched().filter_map(|t| t.session).collect();
-        let sessions = self.usage.values().filter(|u| drew.contains(&u.session)).map(|u| StatementSession {
-            usage: lab_core::metering::UsageRow { refunded_seconds: 0, ..u.clone() },
-            settled_at: self.accounts.settled_at[&u.session],
-        });
-        let of_sessions = self.transactions.iter().filter(|t| t.occurred_at < until && t.session.is_some_and(|s| drew.contains(&s)));
+        let sessions = self
+            .usage
+            .values()
+            .filter(|u| drew.contains(&u.session))
+            .map(|u| StatementSession {
+                usage: lab_core::metering::UsageRow {
+                    refunded_seconds: 0,
+                    ..u.clone()
+                },
+                settled_at: self.accounts.settled_at[&u.session],
+            });
+        let of_sessions = self
+            .transactions
+            .iter()
+            .filter(|t| t.occurred_at < until && t.session.is_some_and(|s| drew.contains(&s)));
         StatementFacts {
             grants: grants
                 .filter(|g| g.created_at < until)
@@ -58,7 +68,11 @@ impl State {
                 })
                 .collect(),
             sessions: sessions.filter(|s| s.settled_at < until).collect(),
-            transactions: touched().filter(|t| t.session.is_none()).chain(of_sessions).cloned().collect(),
+            transactions: touched()
+                .filter(|t| t.session.is_none())
+                .chain(of_sessions)
+                .cloned()
+                .collect(),
         }
     }
 
@@ -77,12 +91,19 @@ impl State {
         for budget in &self.accounts.budgets {
             let spent = match &budget.of {
                 BudgetOf::Course(course) => {
-                    let live = self.sessions.values().filter(|s| s.course == *course && !s.state.is_over());
+                    let live = self
+                        .sessions
+                        .values()
+                        .filter(|s| s.course == *course && !s.state.is_over());
                     self.balance(&Account::Used(course.clone())) + live.map(|s| s.held_secs).sum::<i64>()
                 }
                 BudgetOf::Sponsor(sponsor) => {
                     let theirs = |a: &Account| matches!(a, Account::Grant(id) if self.grants.get(id).is_some_and(|g| g.sponsor.as_ref() == Some(sponsor)));
-                    let drawn = self.transactions.iter().filter(|t| t.session.is_some()).flat_map(|t| &t.entries);
+                    let drawn = self
+                        .transactions
+                        .iter()
+                        .filter(|t| t.session.is_some())
+                        .flat_map(|t| &t.entries);
                     -drawn.filter(|(a, _)| theirs(a)).map(|(_, secs)| secs).sum::<i64>()
                 }
             };
@@ -97,7 +118,12 @@ impl State {
 
     fn alert_raise(&mut self, alert: &Alert, channels: &[AlertChannel]) -> bool {
         let line = alert.line();
-        if self.accounts.alerts.iter().any(|(a, _)| a.line() == line && a.percent >= alert.percent) {
+        if self
+            .accounts
+            .alerts
+            .iter()
+            .any(|(a, _)| a.line() == line && a.percent >= alert.percent)
+        {
             return false;
         }
         let outgoing = |channel: &AlertChannel| {
@@ -137,7 +163,10 @@ impl State {
             return Err(StoreError::Fenced { what, epoch: m.epoch });
         }
         let found = self.accounts.alerts.iter_mut().find(|(a, _)| a.key() == m.alert);
-        if let Some(o) = found.and_then(|(_, outbox)| outbox.get_mut(&m.channel)).filter(|o| o.sent_at.is_none()) {
+        if let Some(o) = found
+            .and_then(|(_, outbox)| outbox.get_mut(&m.channel))
+            .filter(|o| o.sent_at.is_none())
+        {
             o.attempts += 1;
             (o.due_at, o.sent_at, o.code) = match &m.outcome {
                 DeliveryOutcome::Sent => (None, Some(m.at), None),
@@ -233,6 +262,32 @@ impl MoneyStore for FakeStore {
     async fn statement_facts(&self, of: &StatementOf, until: Timestamp) -> Result<StatementFacts, StoreError> {
         self.run("statement_facts", |s| Ok(s.statement_facts(of, until)))
     }
+    async fn grants_attest(
+        &self,
+        sponsor: &SponsorId,
+        learners: &[Subject],
+        until: Timestamp,
+        at: Timestamp,
+    ) -> Result<Vec<Subject>, StoreError> {
+        self.run("grants_attest", |s| {
+            let mut known = Vec::new();
+            for learner in learners {
+                let (voided, swept) = (&s.voided, &s.swept);
+                let theirs = s.grants.values_mut().filter(|g| {
+                    g.sponsor.as_ref() == Some(sponsor)
+                        && g.subject == *learner
+                        && !voided.contains_key(&g.id)
+                        && !swept.contains(&g.id)
+                        && g.expires_at > at
+                });
+                let extended = theirs.map(|g| g.expires_at = g.expires_at.max(until)).count();
+                if extended > 0 {
+                    known.push(learner.clone());
+                }
+            }
+            Ok(known)
+        })
+    }
     async fn budgets_put(&self, budgets: &[Budget]) -> Result<(), StoreError> {
         self.run("budgets_put", |s| {
             s.accounts.budgets = budgets.to_vec();
@@ -264,9 +319,29 @@ impl MoneyStore for FakeStore {
     async fn overhead(&self, from: Timestamp, until: Timestamp) -> Result<Vec<Cost>, StoreError> {
         self.run("overhead", |s| {
             let costs = s.accounts.costs.values().filter(|c| c.account == CostAccount::Overhead);
-            let mut costs: Vec<Cost> = costs.filter(|c| from <= c.booked_at && c.booked_at < until).cloned().collect();
+            let mut costs: Vec<Cost> = costs
+                .filter(|c| from <= c.booked_at && c.booked_at < until)
+                .cloned()
+                .collect();
             costs.sort_by_key(|c| (c.booked_at, c.key()));
             Ok(costs)
+        })
+    }
+    async fn session_sums(&self) -> Result<SessionSums, StoreError> {
+        self.run("session_sums", |s| {
+            let sum = |f: fn(&lab_core::metering::UsageRow) -> i64| s.usage.values().map(f).sum();
+            Ok(SessionSums {
+                sandbox: sum(|r| r.sandbox_seconds),
+                billed: sum(|r| r.billed_seconds),
+                unbilled: sum(|r| r.unbilled_seconds),
+                refunded: sum(|r| r.refunded_seconds),
+                held: s
+                    .sessions
+                    .values()
+                    .filter(|s| !s.state.is_over())
+                    .map(|s| s.held_secs)
+                    .sum(),
+            })
         })
     }
     async fn reconciliation_put(&self, done: &Reconciliation) -> Result<(), StoreError> {
@@ -277,7 +352,10 @@ impl MoneyStore for FakeStore {
     }
     async fn reconciliation_last(&self) -> Result<Option<Reconciliation>, StoreError> {
         self.run("reconciliation_last", |s| {
-            Ok(s.accounts.reconciliations.last_key_value().map(|(_, done)| done.clone()))
+            Ok(s.accounts
+                .reconciliations
+                .last_key_value()
+                .map(|(_, done)| done.clone()))
         })
     }
 }

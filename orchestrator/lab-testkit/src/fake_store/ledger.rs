@@ -370,7 +370,10 @@ impl State {
         let reason = (!reasons.is_empty()).then(|| reasons.join("+"));
         let cost = self.cost_session(s.session, sandbox, s.at);
         let row = self.book(s.session, (sandbox, billed), reason, s.at)?;
-        let row = UsageRow { cost_micro_eur: cost, ..row };
+        let row = UsageRow {
+            cost_micro_eur: cost,
+            ..row
+        };
         self.usage.insert(s.session, row.clone());
         Ok(row)
     }

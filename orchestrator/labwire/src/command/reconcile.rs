@@ -27,7 +27,10 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     table::print(&["SECONDS", "ONE WAY", "THE OTHER", "DIFFERENCE"], &rows);
     let off = done.off_secs();
     if off == 0 {
-        println!("Every second is accounted for ({} used).", table::time(done.used_secs()));
+        println!(
+            "Every second is accounted for ({} used).",
+            table::time(done.used_secs())
+        );
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("labwire: {off} seconds are not accounted for; keep a copy of the database and report this");

@@ -64,8 +64,14 @@ enum Lang {
 
 /// `2026-11-01`, or a whole time.
 fn moment(text: &str) -> Result<Timestamp, String> {
-    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    whole.parse().map_err(|_| "write a day like 2026-11-01, or a time with its offset like 2026-11-01T00:00:00+01:00".to_owned())
+    let whole = if text.len() == 10 {
+        format!("{text}T00:00:00Z")
+    } else {
+        text.to_owned()
+    };
+    whole
+        .parse()
+        .map_err(|_| "write a day like 2026-11-01, or a time with its offset like 2026-11-01T00:00:00+01:00".to_owned())
 }
 
 pub async fn run(config: &Config, args: StatementArgs) -> Result<ExitCode> {

@@ -12,7 +12,9 @@ use std::process::ExitCode;
 
 /// Lab time of sessions that are settled. Billed and unbilled make the sandbox time, always.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  labwire usage --course net --costs\n  labwire usage --learner ada --format csv > ada.csv")]
+#[command(
+    after_help = "Examples:\n  labwire usage --course net --costs\n  labwire usage --learner ada --format csv > ada.csv"
+)]
 pub struct UsageArgs {
     #[arg(long, value_name = "ID")]
     course: Option<String>,

@@ -134,9 +134,13 @@ fn rates(mut s: Section, problems: &mut Vec<Problem>) -> Vec<Rate> {
 
 fn webhook(value: Value, problems: &mut Vec<Problem>) -> Option<WebhookConfig> {
     let mut s = Section::open("alerts.webhook", value, problems);
-    let url = s.parsed("url", None, "write an address like https://example.org/labwire", problems, |u| {
-        (u.starts_with("https://") || u.starts_with("http://")).then(|| u.to_owned())
-    });
+    let url = s.parsed(
+        "url",
+        None,
+        "write an address like https://example.org/labwire",
+        problems,
+        |u| (u.starts_with("https://") || u.starts_with("http://")).then(|| u.to_owned()),
+    );
     let secret = s.secret("secret", problems);
     s.close(problems);
     let bytes = secret.as_ref().map_or(0, |s| s.expose_secret().len());
@@ -220,4 +224,58 @@ pub(super) fn shown(config: &Config, value: &mut serde_json::Value) {
         alerts["mail"] = json!({"server": server, "from": mail.from, "to": mail.to});
     }
     value["alerts"] = alerts;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_of(text: &str) -> (AccountsConfig, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let value = serde_yaml::from_str(text).unwrap();
+        let mut top = Section::open("", value, &mut problems);
+        let accounts = read(&mut top, &mut problems);
+        top.close(&mut problems);
+        (accounts, problems)
+    }
+
+    #[test]
+    fn budgets_rates_and_receivers_are_read() {
+        let (accounts, problems) = read_of(
+            "budgets: [{course: net, hours: 2}, {sponsor: esp, hours: 3}]\n\
+             rate_card: {version: '2026-11', small: 14, large: 56}\n\
+             alerts:\n  every: 5m\n  webhook: {url: 'https://example.org/x', secret: 0123456789abcdef0}\n  \
+             mail: {server: 'smtps://u:hush@mail.example.org:465', from: a@example.org, to: [b@example.org]}\n",
+        );
+        assert_eq!(problems, []);
+        assert_eq!(accounts.budgets[1].of, BudgetOf::Sponsor("esp".into()));
+        assert_eq!(accounts.budgets[1].seconds, 10_800);
+        assert_eq!(accounts.rates.len(), 2);
+        assert_eq!(accounts.every, Some(Duration::from_mins(5)));
+        assert!(accounts.webhook.is_some() && accounts.mail.is_some());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_named_and_no_secret_is() {
+        let (_, problems) = read_of(
+            "budgets: [{course: net, sponsor: esp, hours: 2}, {course: a, hours: 1}, {course: a, hours: 2}, {course: b, hours: none}]\n\
+             rate_card: {small: -1, large: 5}\n\
+             alerts:\n  webhook: {url: 'ftp://x', secret: hush}\n  mail: {server: 'hush://x', from: a@example.org, to: [b@example.org, nobody]}\n",
+        );
+        let keys: Vec<&str> = problems.iter().map(|p| p.key.as_str()).collect();
+        for key in [
+            "budgets[0]",
+            "budgets[2]",
+            "budgets[3].hours",
+            "rate_card.small",
+            "rate_card.version",
+            "alerts.webhook.url",
+            "alerts.webhook.secret",
+            "alerts.mail.to[1]",
+            "alerts.mail.server",
+        ] {
+            assert!(keys.contains(&key), "{key} is not in {keys:?}");
+        }
+        assert!(!format!("{problems:?}").contains("hush"), "{problems:?}");
+    }
 }

@@ -134,8 +134,14 @@ impl<'a> Play<'a> {
     fn new(history: &'a History, lab: &[LabVersion; 2], dice: Option<Dice>) -> Self {
         let store = FakeStore::default();
         lab.iter().for_each(|l| store.plant_lab(l.clone()));
-        let name = Bilingual { en: "p".into(), fr: "p".into() };
-        let plan = Plan { concurrency_max: 2, ..Plan::new("PAIR", name) };
+        let name = Bilingual {
+            en: "p".into(),
+            fr: "p".into(),
+        };
+        let plan = Plan {
+            concurrency_max: 2,
+            ..Plan::new("PAIR", name)
+        };
         now(store.plan_put(&plan)).expect("nothing is planned to fail");
         Self { store, history, dice }
     }
@@ -145,7 +151,11 @@ impl<'a> Play<'a> {
     }
 
     /// Does a step, through crashes: before the work, after it, and once more although it was done.
-    fn step<T>(&mut self, name: &'static str, work: impl Fn(&FakeStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn step<T>(
+        &mut self,
+        name: &'static str,
+        work: impl Fn(&FakeStore) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         for strike in [Strike::Before, Strike::After] {
             if self.chance(3) {
                 self.store.faults.once(name, strike);
@@ -240,17 +250,22 @@ impl<'a> Play<'a> {
                 Ok(_) => true,
                 Err(StoreError::NotFound { .. }) => true,
                 // billed less than was asked back: as it will be in any order, once it is settled
-                Err(_) => now(self.store.session_get(r.session)).is_ok_and(|s| s.is_some_and(|s| s.billed_secs.is_some())),
+                Err(_) => {
+                    now(self.store.session_get(r.session)).is_ok_and(|s| s.is_some_and(|s| s.billed_secs.is_some()))
+                }
             },
             Message::Void(grant) => {
                 // only once all is settled: until then it decides who pays, and that is not the ledger's doing
-                let open = (0..LABS.len()).any(|n| now(self.store.session_get(session(n))).is_ok_and(|s| s.is_some_and(|s| s.billed_secs.is_none())));
+                let open = (0..LABS.len()).any(|n| {
+                    now(self.store.session_get(session(n))).is_ok_and(|s| s.is_some_and(|s| s.billed_secs.is_none()))
+                });
                 let refunds = self.history.messages.iter().filter(|m| matches!(m, Message::Refund(_)));
                 let mut waiting = refunds.filter_map(|m| if let Message::Refund(r) = m { Some(r) } else { None });
                 if open || waiting.any(|r| !self.refunded(r)) {
                     return false;
                 }
-                self.step("grant_void", |s| now(s.grant_void(*grant, "bench", at(400)))).is_ok()
+                self.step("grant_void", |s| now(s.grant_void(*grant, "bench", at(400))))
+                    .is_ok()
             }
         }
     }
@@ -273,16 +288,25 @@ impl<'a> Play<'a> {
         let sums = now(self.store.ledger_sums())?;
         ensure!(sums.total == 0 && sums.held == 0, "{sums:?}");
         let grants = now(self.store.grant_list(&ada, None))?;
-        ensure!(grants.iter().all(|g| (0..=g.grant.seconds).contains(&g.available)), "{grants:?}");
+        ensure!(
+            grants.iter().all(|g| (0..=g.grant.seconds).contains(&g.available)),
+            "{grants:?}"
+        );
         let usage = now(self.store.usage_list(None, Some(&ada), None))?;
         for row in &usage {
-            ensure!(row.billed_seconds + row.unbilled_seconds == row.sandbox_seconds, "{row:?}");
+            ensure!(
+                row.billed_seconds + row.unbilled_seconds == row.sandbox_seconds,
+                "{row:?}"
+            );
             ensure!((0..=row.billed_seconds).contains(&row.refunded_seconds), "{row:?}");
         }
         let used: i64 = usage.iter().map(|r| r.billed_seconds - r.refunded_seconds).sum();
         ensure!(used == sums.used, "{used} of {sums:?}");
         let of = StatementOf::Learner(ada);
-        let period = Period { from: at(-9999), until: at(9999) };
+        let period = Period {
+            from: at(-9999),
+            until: at(9999),
+        };
         let facts = now(self.store.statement_facts(&of, period.until))?;
         let wrong = Statement::new(of, period, &facts).disagreements();
         ensure!(wrong.is_empty(), "{wrong:?}");
@@ -300,7 +324,9 @@ fn holds(seed: u64, labs: &[LabVersion; 2]) -> Result<()> {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let history = History::roll(&mut dice);
     let smooth = Play::new(&history, labs, None).run(labs).context("in order")?;
-    let rough = Play::new(&history, labs, Some(dice)).run(labs).context("with repeats and crashes")?;
+    let rough = Play::new(&history, labs, Some(dice))
+        .run(labs)
+        .context("with repeats and crashes")?;
     ensure!(smooth == rough, "in order {smooth:?}, otherwise {rough:?}");
     Ok(())
 }
@@ -333,9 +359,18 @@ pub fn million(report: &mut Report) -> Result<()> {
             })
         };
         let running: Vec<_> = (0..threads).map(play).collect();
-        running.into_iter().map(|t| t.join().expect("a wrong history is counted, not a panic")).sum()
+        running
+            .into_iter()
+            .map(|t| t.join().expect("a wrong history is counted, not a panic"))
+            .sum()
     });
     let took: Duration = start.elapsed();
     println!("{HISTORIES} histories in {:.0} s", took.as_secs_f64());
-    report.add("ledger_histories_wrong", wrong as f64, "", Must::AtMost(0.0), &[took.as_secs_f64()])
+    report.add(
+        "ledger_histories_wrong",
+        wrong as f64,
+        "",
+        Must::AtMost(0.0),
+        &[took.as_secs_f64()],
+    )
 }

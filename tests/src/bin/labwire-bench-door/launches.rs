@@ -17,7 +17,19 @@ pub fn register(place: &Place) -> Result<()> {
     let secret = place.server.data_dir()?.join("lti-secret");
     std::fs::write(&secret, SECRET)?;
     let secret = secret.display().to_string();
-    let add = ["lti", "add", KEY, "--key", KEY, "--secret-file", &secret, "--plan", "QUALIFYING", "--course", "net"];
+    let add = [
+        "lti",
+        "add",
+        KEY,
+        "--key",
+        KEY,
+        "--secret-file",
+        &secret,
+        "--plan",
+        "QUALIFYING",
+        "--course",
+        "net",
+    ];
     place.server.cli(&add).map(drop)
 }
 
@@ -44,10 +56,16 @@ fn form(url: &str, user: usize) -> Result<String> {
         params: &params,
     };
     let text = request.base_string().context("an address")?;
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, OauthRequest::key(SECRET).as_bytes());
+    let key = hmac::Key::new(
+        hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        OauthRequest::key(SECRET).as_bytes(),
+    );
     let signature = STANDARD.encode(hmac::sign(&key, text.as_bytes()));
     params.0.push(("oauth_signature".into(), signature));
-    let pairs = params.0.iter().map(|(n, v)| format!("{}={}", percent_encode(n), percent_encode(v)));
+    let pairs = params
+        .0
+        .iter()
+        .map(|(n, v)| format!("{}={}", percent_encode(n), percent_encode(v)));
     Ok(pairs.collect::<Vec<_>>().join("&"))
 }
 
@@ -60,7 +78,11 @@ pub async fn launch(browser: &reqwest::Client, base: &str, user: usize) -> Resul
         .body(form(&url, user)?);
     let answer = request.send().await?;
     let status = answer.status();
-    let location = answer.headers().get("location").and_then(|l| l.to_str().ok()).map(str::to_owned);
+    let location = answer
+        .headers()
+        .get("location")
+        .and_then(|l| l.to_str().ok())
+        .map(str::to_owned);
     let token = location.as_deref().and_then(|l| l.strip_prefix("/launch?token="));
     Api::launch(base, token.with_context(|| format!("refused: {status}"))?).await
 }

@@ -46,10 +46,22 @@ impl Place {
 
     /// Tokens of links for a class to a lab of the course `net`.
     pub fn tokens(&self, class: &str, lab: &str) -> Result<Vec<String>> {
-        let args = ["link", "--learners", class, "--course", "net", "--lab", lab, "--valid", "2h"];
+        let args = [
+            "link",
+            "--learners",
+            class,
+            "--course",
+            "net",
+            "--lab",
+            lab,
+            "--valid",
+            "2h",
+        ];
         let out = self.server.cli(&args)?;
         let token = |line: &str| line.split_once("token=").map(|(_, token)| token.trim().to_owned());
-        out.lines().map(|line| token(line).with_context(|| line.to_owned())).collect()
+        out.lines()
+            .map(|line| token(line).with_context(|| line.to_owned()))
+            .collect()
     }
 
     /// Everybody of a class, signed in.
@@ -59,7 +71,10 @@ impl Place {
             let url = url.clone();
             async move { Api::launch(&url, &token).await }
         };
-        at_once(self.tokens(class, lab)?.into_iter().map(launch)).await.into_iter().collect()
+        at_once(self.tokens(class, lab)?.into_iter().map(launch))
+            .await
+            .into_iter()
+            .collect()
     }
 
     pub async fn close(self) -> Result<()> {

@@ -14,9 +14,15 @@ const RUNS: usize = 5;
 /// triggers hold every sum.
 fn filled(digest: &str) -> String {
     let id = |kind: &str, of: &str| format!("md5('{kind}' || {of})::uuid::text");
-    let (grants, sessions) = (format!("generate_series(1, {LEARNERS}) n"), format!("generate_series(1, {}) n", LEARNERS * SESSIONS));
+    let (grants, sessions) = (
+        format!("generate_series(1, {LEARNERS}) n"),
+        format!("generate_series(1, {}) n", LEARNERS * SESSIONS),
+    );
     let owner = format!("((n - 1) % {LEARNERS} + 1)");
-    let (at, later) = ("1800000000000000 + n * 1000000::bigint", "1800000600000000 + n * 1000000::bigint");
+    let (at, later) = (
+        "1800000000000000 + n * 1000000::bigint",
+        "1800000600000000 + n * 1000000::bigint",
+    );
     let (grant, session) = (id("grant", "n"), id("session", "n"));
     let of_owner = id("grant", &owner);
     let (issue, reserve, settle) = (id("issue", "n"), id("reserve", "n"), id("settle", "n"));
@@ -47,13 +53,26 @@ pub async fn of_2500(report: &mut Report) -> Result<()> {
     // as the database's own housekeeping does within a minute of such a load
     psql(&place.address, "ANALYZE")?;
     let statement = |format: &str, more: &[&str]| {
-        let args = ["statement", "--course", "big", "--from", "2027-01-01", "--to", "2028-01-01", "--format", format];
+        let args = [
+            "statement",
+            "--course",
+            "big",
+            "--from",
+            "2027-01-01",
+            "--to",
+            "2028-01-01",
+            "--format",
+            format,
+        ];
         place.server.cli(&[&args[..], more].concat())
     };
     let sums: Value = serde_json::from_str(&statement("json", &[])?)?;
     let t = &sums["totals"];
     ensure!(t["learners"] == LEARNERS && t["sessions"] == LEARNERS * SESSIONS, "{t}");
-    ensure!(t["used"] == LEARNERS * SESSIONS * 550 && t["unbilled_seconds"] == LEARNERS * SESSIONS * 50, "{t}");
+    ensure!(
+        t["used"] == LEARNERS * SESSIONS * 550 && t["unbilled_seconds"] == LEARNERS * SESSIONS * 50,
+        "{t}"
+    );
     let file = place.server.data_dir()?.join("big.pdf").display().to_string();
     let mut samples = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {
@@ -62,6 +81,12 @@ pub async fn of_2500(report: &mut Report) -> Result<()> {
         samples.push(start.elapsed().as_secs_f64() * 1e3);
     }
     let slowest = samples.iter().copied().fold(0.0, f64::max);
-    report.add("statement_2500_learners_ms", slowest, "ms", Must::AtMost(2000.0), &samples)?;
+    report.add(
+        "statement_2500_learners_ms",
+        slowest,
+        "ms",
+        Must::AtMost(2000.0),
+        &samples,
+    )?;
     place.close().await
 }

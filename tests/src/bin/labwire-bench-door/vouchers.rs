@@ -31,9 +31,7 @@ enum Visit {
 async fn failed(visit: Visit, browser: &reqwest::Client, url: &str) -> bool {
     let redeem = async |api: &Api, code: &str| api.post("/vouchers/redeem", &json!({ "code": code })).await;
     match visit {
-        Visit::Redeem(api, code) | Visit::Again(api, code) => {
-            redeem(&api, &code).await.is_err_and(|e| !is_used(&e))
-        }
+        Visit::Redeem(api, code) | Visit::Again(api, code) => redeem(&api, &code).await.is_err_and(|e| !is_used(&e)),
         Visit::Found(api, code) => redeem(&api, &code).await.is_err_and(|e| !is_used(&e)),
         Visit::Launch(user) => launches::launch(browser, url, user).await.is_err(),
     }
@@ -49,10 +47,28 @@ pub async fn storm(report: &mut Report) -> Result<()> {
     launches::register(&place)?;
     let codes = place.server.data_dir()?.join("codes.csv").display().to_string();
     let count = CODES.to_string();
-    let create = ["voucher", "create", "--course", "net", "--plan", "QUALIFYING", "--count", &count, "--sponsor", "esp"];
-    place.server.cli(&[&create[..], &["--label", "storm", "--out", &codes]].concat())?;
+    let create = [
+        "voucher",
+        "create",
+        "--course",
+        "net",
+        "--plan",
+        "QUALIFYING",
+        "--count",
+        &count,
+        "--sponsor",
+        "esp",
+    ];
+    place
+        .server
+        .cli(&[&create[..], &["--label", "storm", "--out", &codes]].concat())?;
     let text = std::fs::read_to_string(&codes)?;
-    let codes: Vec<String> = text.lines().skip(1).filter_map(|l| l.split(',').next()).map(str::to_owned).collect();
+    let codes: Vec<String> = text
+        .lines()
+        .skip(1)
+        .filter_map(|l| l.split(',').next())
+        .map(str::to_owned)
+        .collect();
     ensure!(codes.len() == CODES, "{} codes", codes.len());
     // one more than there are codes: the last finds the first one's
     let learners = place.signed_in(&place.class(CODES + 1)?, "shell").await?;
@@ -78,7 +94,13 @@ pub async fn storm(report: &mut Report) -> Result<()> {
     println!("{} requests in {:.1} s", failures.len(), took.as_secs_f64());
     let late = usize::from(took > WITHIN);
     let errors = failures.iter().filter(|failed| **failed).count() + late;
-    report.add("voucher_storm_errors", errors as f64, "", Must::AtMost(0.0), &[took.as_secs_f64()])?;
+    report.add(
+        "voucher_storm_errors",
+        errors as f64,
+        "",
+        Must::AtMost(0.0),
+        &[took.as_secs_f64()],
+    )?;
 
     let wrong = doubles(&place)?;
     report.add("voucher_double_grants", wrong as f64, "", Must::AtMost(0.0), &[])?;
@@ -87,7 +109,17 @@ pub async fn storm(report: &mut Report) -> Result<()> {
 
 /// Grants more or fewer than codes, as the sponsor's statement has them.
 fn doubles(place: &Place) -> Result<usize> {
-    let args = ["statement", "--sponsor", "esp", "--from", "2020-01-01", "--to", "2100-01-01", "--format", "json"];
+    let args = [
+        "statement",
+        "--sponsor",
+        "esp",
+        "--from",
+        "2020-01-01",
+        "--to",
+        "2100-01-01",
+        "--format",
+        "json",
+    ];
     let statement: Value = serde_json::from_str(&place.server.cli(&args)?)?;
     let grants = statement["grants"].as_array().context("grants")?;
     let ids: HashSet<&str> = grants.iter().filter_map(|g| g["grant"]["id"].as_str()).collect();

@@ -23,13 +23,19 @@ pub(super) fn write(sheet: &Sheet) -> String {
          <title>{title}</title><style>{STYLE}</style>\n<main><h1>{title}</h1>\n<dl>"
     );
     for (label, value) in &sheet.lines {
-        put(&mut out, format_args!("<dt>{}</dt><dd>{}</dd>", escaped(label), escaped(value)));
+        put(
+            &mut out,
+            format_args!("<dt>{}</dt><dd>{}</dd>", escaped(label), escaped(value)),
+        );
     }
     out.push_str("</dl>\n");
     for table in &sheet.tables {
         write_table(&mut out, table);
     }
-    put(&mut out, format_args!("<p><small>{}</small></p></main></html>\n", escaped(&sheet.note)));
+    put(
+        &mut out,
+        format_args!("<p><small>{}</small></p></main></html>\n", escaped(&sheet.note)),
+    );
     out
 }
 
@@ -38,10 +44,15 @@ fn write_table(out: &mut String, table: &Table) {
     let caption = escaped(&table.caption);
     put(
         out,
-        format_args!("<div class=\"wide\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\"><table><caption>{caption}</caption><thead><tr>"),
+        format_args!(
+            "<div class=\"wide\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\"><table><caption>{caption}</caption><thead><tr>"
+        ),
     );
     for (i, column) in table.columns.iter().enumerate() {
-        put(out, format_args!("<th scope=\"col\"{}>{}</th>", class(i), escaped(&column.head)));
+        put(
+            out,
+            format_args!("<th scope=\"col\"{}>{}</th>", class(i), escaped(&column.head)),
+        );
     }
     out.push_str("</tr></thead><tbody>\n");
     for row in &table.rows {

@@ -153,7 +153,11 @@ impl Pages {
     fn paragraph(&mut self, text: &str) {
         let mut line = String::new();
         for word in text.split(' ') {
-            let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
+            let longer = if line.is_empty() {
+                word.to_owned()
+            } else {
+                format!("{line} {word}")
+            };
             if self.regular.width(&longer, SIZE) > WIDTH - 2.0 * MARGIN {
                 self.room(LEADING);
                 self.text(MARGIN, &line, false, SIZE);
@@ -228,7 +232,9 @@ impl Pages {
         root.pages(tree).lang(TextStr(language));
         root.viewer_preferences().display_doc_title(true);
         root.finish();
-        pdf.document_info(info).title(TextStr(&sheet.title)).producer(TextStr("Labwire"));
+        pdf.document_info(info)
+            .title(TextStr(&sheet.title))
+            .producer(TextStr("Labwire"));
         embed(&mut pdf, &self.regular, regular, &mut ids);
         embed(&mut pdf, &self.bold, bold, &mut ids);
         let mut kids = Vec::with_capacity(count);
@@ -237,14 +243,18 @@ impl Pages {
             let packed = deflated(&content.finish());
             pdf.stream(stream, &packed).filter(Filter::FlateDecode);
             let mut p = pdf.page(page);
-            p.media_box(Rect::new(0.0, 0.0, WIDTH, HEIGHT)).parent(tree).contents(stream);
+            p.media_box(Rect::new(0.0, 0.0, WIDTH, HEIGHT))
+                .parent(tree)
+                .contents(stream);
             let mut resources = p.resources();
             resources.fonts().pair(Name(b"R"), regular).pair(Name(b"B"), bold);
             resources.finish();
             p.finish();
             kids.push(page);
         }
-        pdf.pages(tree).kids(kids).count(i32::try_from(count).unwrap_or(i32::MAX));
+        pdf.pages(tree)
+            .kids(kids)
+            .count(i32::try_from(count).unwrap_or(i32::MAX));
         pdf.finish()
     }
 }
@@ -274,7 +284,10 @@ fn placed(columns: &[Column]) -> Vec<Placed> {
 
 fn deflated(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory takes everything")
+    encoder
+        .write_all(bytes)
+        .and_then(|()| encoder.finish())
+        .expect("memory takes everything")
 }
 
 /// The whole font, with a map from its glyphs back to letters.
@@ -294,7 +307,9 @@ fn embed(pdf: &mut Pdf, font: &Font, id: Ref, ids: &mut impl FnMut() -> Ref) {
         .system_info(IDENTITY)
         .font_descriptor(descriptor)
         .cid_to_gid_map_predefined(Name(b"Identity"));
-    cid_font.widths().consecutive(0, (0..glyphs).map(|g| units(&font.face, GlyphId(g))));
+    cid_font
+        .widths()
+        .consecutive(0, (0..glyphs).map(|g| units(&font.face, GlyphId(g))));
     cid_font.finish();
     let em = 1000.0 / f32::from(font.face.units_per_em());
     let b = font.face.global_bounding_box();
@@ -302,7 +317,12 @@ fn embed(pdf: &mut Pdf, font: &Font, id: Ref, ids: &mut impl FnMut() -> Ref) {
     pdf.font_descriptor(descriptor)
         .name(name)
         .flags(FontFlags::NON_SYMBOLIC)
-        .bbox(Rect::new(corner(b.x_min), corner(b.y_min), corner(b.x_max), corner(b.y_max)))
+        .bbox(Rect::new(
+            corner(b.x_min),
+            corner(b.y_min),
+            corner(b.x_max),
+            corner(b.y_max),
+        ))
         .italic_angle(0.0)
         .ascent(corner(font.face.ascender()))
         .descent(corner(font.face.descender()))

@@ -34,7 +34,13 @@ pub(super) struct Column {
 /// Hours, minutes, seconds: what a person adds up, to the second.
 fn time(secs: i64) -> String {
     let s = secs.abs();
-    format!("{}{}:{:02}:{:02}", if secs < 0 { "-" } else { "" }, s / 3600, s / 60 % 60, s % 60)
+    format!(
+        "{}{}:{:02}:{:02}",
+        if secs < 0 { "-" } else { "" },
+        s / 3600,
+        s / 60 % 60,
+        s % 60
+    )
 }
 
 /// A moment, UTC, to the minute.
@@ -63,7 +69,11 @@ impl Words {
 
     fn number(&self, head: (&str, &str)) -> Column {
         let (head, number) = (self.say(head.0, head.1), true);
-        Column { head, weight: 1.0, number }
+        Column {
+            head,
+            weight: 1.0,
+            number,
+        }
     }
 
     /// Why seconds are not billed; the codes that have no words here are of failed starts.
@@ -118,7 +128,10 @@ fn lines(file: &StatementFile, w: &Words, costs: bool) -> Vec<(String, String)> 
         (w.say("Not billed", "Non facturé"), time(t.unbilled_seconds)),
     ];
     if costs {
-        lines.push((w.say("Cost of machines", "Coût des machines"), format!("{} €", euros(t.cost_micro_eur))));
+        lines.push((
+            w.say("Cost of machines", "Coût des machines"),
+            format!("{} €", euros(t.cost_micro_eur)),
+        ));
     }
     if !file.overhead.is_empty() {
         let sum: i64 = file.overhead.iter().map(|c| c.micro_eur).sum();
@@ -166,7 +179,13 @@ fn grants(s: &Statement, w: &Words) -> Table {
         row.extend(flow(&g.flow));
         row
     };
-    let mut total = vec![w.say("total", "total"), String::new(), String::new(), String::new(), String::new()];
+    let mut total = vec![
+        w.say("total", "total"),
+        String::new(),
+        String::new(),
+        String::new(),
+        String::new(),
+    ];
     total.extend(flow(&s.totals.flow));
     Table {
         caption: w.say("Grants", "Droits"),

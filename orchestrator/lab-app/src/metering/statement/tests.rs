@@ -55,19 +55,43 @@ fn file(subject: &str) -> StatementFile {
             settled_at: at(2000),
         }],
         transactions: vec![
-            transaction(TxKind::Issue, "issue/1", None, at(0), vec![(Account::Extern, -3600), (Account::Grant(grant), 3600)]),
-            transaction(TxKind::Reserve, "reserve/2/0", Some(session), at(10), vec![(Account::Grant(grant), -2000), (Account::Hold(session), 2000)]),
-            transaction(TxKind::Settle, "settle/2", Some(session), at(2000), vec![
-                (Account::Hold(session), -2000),
-                (Account::Used("réseaux".into()), 1800),
-                (Account::Grant(grant), 200),
-            ]),
+            transaction(
+                TxKind::Issue,
+                "issue/1",
+                None,
+                at(0),
+                vec![(Account::Extern, -3600), (Account::Grant(grant), 3600)],
+            ),
+            transaction(
+                TxKind::Reserve,
+                "reserve/2/0",
+                Some(session),
+                at(10),
+                vec![(Account::Grant(grant), -2000), (Account::Hold(session), 2000)],
+            ),
+            transaction(
+                TxKind::Settle,
+                "settle/2",
+                Some(session),
+                at(2000),
+                vec![
+                    (Account::Hold(session), -2000),
+                    (Account::Used("réseaux".into()), 1800),
+                    (Account::Grant(grant), 200),
+                ],
+            ),
         ],
     };
-    let period = Period { from: at(-100), until: at(5000) };
+    let period = Period {
+        from: at(-100),
+        until: at(5000),
+    };
     let statement = Statement::new(StatementOf::Learner(subject.into()), period, &facts);
     assert_eq!(statement.disagreements(), Vec::<String>::new());
-    StatementFile { statement, overhead: Vec::new() }
+    StatementFile {
+        statement,
+        overhead: Vec::new(),
+    }
 }
 
 fn text(subject: &str, format: StatementFormat, language: Language) -> String {
@@ -77,10 +101,15 @@ fn text(subject: &str, format: StatementFormat, language: Language) -> String {
 #[test]
 fn every_format_says_what_was_used_and_what_is_left_in_both_languages() {
     let english = text("ada", StatementFormat::Table, Language::En);
-    assert!(english.contains("0:30:00") && english.contains("stood still, while it stopped"), "{english}");
+    assert!(
+        english.contains("0:30:00") && english.contains("stood still, while it stopped"),
+        "{english}"
+    );
     assert!(english.contains("Cost of machines") && english.contains("1.23 €"));
     let french = text("ada", StatementFormat::Html, Language::Fr);
-    assert!(french.contains("lang=\"fr\"") && french.contains("Remboursé") && french.contains("en pause, pendant l’arrêt"));
+    assert!(
+        french.contains("lang=\"fr\"") && french.contains("Remboursé") && french.contains("en pause, pendant l’arrêt")
+    );
     let csv = text("ada", StatementFormat::Csv, Language::En);
     let columns = csv.lines().next().unwrap().split(',').count();
     for line in csv.lines() {

@@ -114,6 +114,7 @@ macro_rules! store_contract {
             a_rate_is_frozen_at_admission_and_a_cost_is_booked_once
             what_was_kept_warm_is_overhead_and_nobodys_cost
             the_last_reconciliation_is_kept
+            a_sponsors_grants_are_valid_while_they_are_attested
         );
         $crate::store_contract!(@stage $open, recording:
             a_recording_opens_once_and_empty
