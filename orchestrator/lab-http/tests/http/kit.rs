@@ -91,6 +91,7 @@ impl Kit {
             blobs: blobs.clone(),
             clock: clock.clone(),
             platform: platform.clone(),
+            mail: Arc::new(lab_core::port::NoMail),
             entropy: Arc::new(FakeEntropy::default()),
         };
         let metrics = Metrics::register(&settings.registry).unwrap();
