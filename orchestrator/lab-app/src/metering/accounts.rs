@@ -55,7 +55,7 @@ impl AlertSettings {
     }
 }
 
-/// Where alerts are POSTed to.
+/// Where alerts are sent to, by POST.
 #[derive(Clone, Debug)]
 pub struct Webhook {
     pub url: String,

@@ -17,7 +17,7 @@ pub(super) fn id(alert: &Alert) -> String {
         .to_string()
 }
 
-/// What is POSTed.
+/// What a webhook gets.
 pub(super) fn body(alert: &Alert, installation: &str) -> String {
     let mut value = serde_json::to_value(&alert.of).expect("plain data is JSON");
     let rest = serde_json::json!({

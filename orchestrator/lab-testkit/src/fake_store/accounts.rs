@@ -38,11 +38,11 @@ impl State {
     fn statement_facts(&self, of: &StatementOf, until: Timestamp) -> StatementFacts {
         let grants = self.grants.values().filter(|g| of.has(g));
         let ids: BTreeSet<_> = grants.clone().map(|g| g.id).collect();
-        let touches = |t: &&lab_core::metering::Transaction| {
+        let on_grants = |t: &&lab_core::metering::Transaction| {
             let on = |a: &Account| matches!(a, Account::Grant(id) if ids.contains(id));
             t.occurred_at < until && t.entries.iter().any(|(a, _)| on(a))
         };
-        let touched = || self.transactions.iter().filter(touches);
+        let touched = || self.transactions.iter().filter(on_grants);
         let drew: BTreeSet<SessionId> = touched().filter_map(|t| t.session).collect();
         let sessions = self
             .usage

@@ -22,7 +22,7 @@ pub struct AccountsConfig {
     pub mail: Option<MailConfig>,
 }
 
-/// Where alerts are POSTed to.
+/// Where alerts are sent to, by POST.
 #[derive(Clone, Debug)]
 pub struct WebhookConfig {
     pub url: String,

@@ -14,7 +14,7 @@ pub struct Place {
     /// Of the database, for statements by hand.
     pub address: String,
     name: String,
-    _gate: Gate,
+    gate: Gate,
 }
 
 impl Place {
@@ -30,7 +30,7 @@ impl Place {
             server: Server::start(options).await?,
             address,
             name,
-            _gate: gate,
+            gate,
         })
     }
 
@@ -79,7 +79,7 @@ impl Place {
 
     pub async fn close(self) -> Result<()> {
         self.server.finish().await?;
-        drop(self._gate);
+        drop(self.gate);
         drop_database(&self.name);
         Ok(())
     }
