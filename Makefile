@@ -23,6 +23,9 @@ bench: tools-bench engine images web build-release ## speed and memory: a table,
 bench-cluster: tools-test tools-cluster cluster build-release ## the same on Kubernetes, and target/bench/cluster.json
 	cargo run --release -p lab-e2e --bin labwire-bench-cluster
 
+bench-door: tools-test web build-release ## launches, vouchers, statements and the ledger's histories, and target/bench/door.json
+	cargo run --release -p lab-e2e --bin labwire-bench-door
+
 build: agent web ## the binaries with debug assertions, for work on them (LABWIRE_BIN=target/debug has the tests use them)
 	cargo build --workspace --bins
 
@@ -59,6 +62,7 @@ tools:
 tools-test: tools
 	@scripts/s3 install
 	@scripts/open-edx install
+	@scripts/smtp install
 	@scripts/need browser db s3 bench labs
 	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
 tools-bench: tools
@@ -93,4 +97,4 @@ size: ## no source file over 800 lines
 clean: ## what was built here (images, the engine and caches outside the checkout stay)
 	rm -rf target web-terminal/dist web-terminal/node_modules tests/browser/node_modules
 
-.PHONY: help demo test bench bench-cluster build build-release agent web images engine cluster cluster-down tools tools-test tools-bench tools-cluster test-rust test-chart test-web test-browser lint fmt size clean
+.PHONY: help demo test bench bench-cluster bench-door build build-release agent web images engine cluster cluster-down tools tools-test tools-bench tools-cluster test-rust test-chart test-web test-browser lint fmt size clean

@@ -3,6 +3,7 @@
 //! `flow` is what people do, `labs` proves the shipped labs with their solutions, `chaos` is what goes wrong. Tests whose
 //! name begins with `docker_` share one engine (see `.config/nextest.toml`).
 
+mod accounts;
 mod chaos;
 mod cluster;
 mod flow;

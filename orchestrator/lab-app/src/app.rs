@@ -8,7 +8,7 @@ use crate::{
     grading::Outbox,
     launch::{Keyring, lti::PlatformKeys, mint},
     live::Wall,
-    metering::Meter,
+    metering::{Accounts, Meter},
     operations::Operations,
     provisioning::{Pools, Reconciler},
     recording::Recordings,
@@ -85,6 +85,8 @@ impl App {
         background.start("pools", |stop| pools.run(stop));
         let outbox = Outbox::new(self.ports.clone(), self.settings.clone(), self.metrics.clone());
         background.start("outbox", |stop| outbox.run(stop));
+        let accounts = Accounts::new(self.ports.clone(), self.settings.clone(), self.metrics.clone());
+        background.start("accounts", |stop| accounts.run(stop));
         let (hints, intent) = (self.ports.store.hints(), Arc::clone(&self.intent));
         background.start("hints", |stop| crate::tasks::listen(hints, intent, stop));
         let (ports, metrics, holder) = (self.ports.clone(), self.metrics.clone(), self.settings.holder.clone());

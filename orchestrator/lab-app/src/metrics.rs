@@ -49,6 +49,12 @@ pub struct Metrics {
     pub grades_failed: IntGauge,
     /// Tries to send a grade, by what came of them: `sent`, or why not.
     pub grades_total: IntCounterVec,
+    /// Seconds that the last reconciliation could not account for; anything but 0 is an alarm. Of the process that reconciles.
+    pub ledger_unaccounted_seconds: IntGauge,
+    /// Alerts raised, by what they are of.
+    pub alerts_total: IntCounterVec,
+    /// Tries to send an alert, by channel and outcome (`sent`, or why not).
+    pub alert_deliveries_total: IntCounterVec,
     /// Errors by code.
     pub errors_total: IntCounterVec,
     /// Reconcile runs by outcome code.
@@ -146,6 +152,16 @@ impl Metrics {
                 "labwire_grades_total",
                 "Tries to send a grade, by what came of them",
                 &["code"],
+            )?,
+            ledger_unaccounted_seconds: gauge(
+                "labwire_ledger_unaccounted_seconds",
+                "Seconds that the last reconciliation could not account for",
+            )?,
+            alerts_total: counters("labwire_alerts_total", "Alerts raised, by what they are of", &["of"])?,
+            alert_deliveries_total: counters(
+                "labwire_alert_deliveries_total",
+                "Tries to send an alert, by channel and outcome",
+                &["channel", "outcome"],
             )?,
             errors_total: counters("labwire_errors_total", "Errors by code", &["code"])?,
             reconcile_total: counters("labwire_reconcile_total", "Reconcile runs by outcome", &["outcome"])?,

@@ -1,7 +1,7 @@
 //! What `lab-app` is given.
 
 use lab_core::{
-    port::{Blobs, Clock, Entropy, Platform, Runtime, Store},
+    port::{Blobs, Clock, Entropy, Mail, Platform, Runtime, Store},
     provisioning::PoolSettings,
 };
 use std::{sync::Arc, time::Duration};
@@ -13,6 +13,7 @@ pub struct Ports {
     pub runtime: Arc<dyn Runtime>,
     pub blobs: Arc<dyn Blobs>,
     pub platform: Arc<dyn Platform>,
+    pub mail: Arc<dyn Mail>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
 }
@@ -40,6 +41,8 @@ pub struct Settings {
     /// A lab whose learner has no time left stands still for so long, and is stopped then; zero: it is stopped at once. All of a
     /// session's standing still lasts at most [`crate::metering::FREEZES_MAX`] times as long.
     pub freeze_grace: Duration,
+    /// Who is told when time runs low.
+    pub alerts: crate::metering::AlertSettings,
 }
 
 impl Default for Settings {
@@ -54,6 +57,7 @@ impl Default for Settings {
             bearer_ttl: Duration::from_secs(15 * 60),
             reconcile_every: Duration::from_secs(2),
             freeze_grace: crate::metering::FREEZE_GRACE,
+            alerts: crate::metering::AlertSettings::default(),
         }
     }
 }

@@ -116,6 +116,10 @@ text_id!(
     PlanId
 );
 text_id!(
+    /// Who pays for lab time in others' place: an employer, a job centre, a school that sells vouchers.
+    SponsorId
+);
+text_id!(
     /// A terminal's name in the lab file, e.g. `r1`.
     TerminalId
 );

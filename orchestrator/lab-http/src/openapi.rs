@@ -17,6 +17,7 @@ use utoipa::{
         api::recording::index, api::recording::journal, api::recording::export,
         api::usage::list, api::health::health, api::audit::list,
         api::operations::overview, api::pool::list, api::pool::queue, api::operations::pause, api::operations::resume,
+        api::accounts::show, api::accounts::statement,
         lti::login, lti::login_form, lti::launch_by_hand, lti::launch, lti::by_hand, lti::launch_lab, lti::jwks, lti::storage,
         probes::healthz, probes::readyz, probes::metrics, show,
     ),

@@ -87,6 +87,12 @@ fn table() -> Vec<Route> {
         get("/api/v1/operations/queue", Who::OPERATIONS, api::pool::queue),
         post("/api/v1/operations/pause", Who::OPERATIONS, api::operations::pause),
         post("/api/v1/operations/resume", Who::OPERATIONS, api::operations::resume),
+        get("/api/v1/operations/accounts", Who::OPERATIONS, api::accounts::show),
+        get(
+            "/api/v1/operations/statement",
+            Who::OPERATIONS,
+            api::accounts::statement,
+        ),
         // forms that platforms sign, or that a signed token comes with
         get("/lti/login", Who::Anyone, lti::login),
         post("/lti/login", Who::Anyone, lti::login_form),

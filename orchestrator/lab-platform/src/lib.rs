@@ -1,12 +1,14 @@
-//! Learning platforms, asked over HTTPS: the port [`lab_core::port::Platform`].
+//! Learning platforms and webhooks, asked over HTTPS: the port [`lab_core::port::Platform`]. Mail is beside it, in `mail`.
 //!
 //! Addresses come from registrations and from platforms' own messages, so whoever writes one must not be able to make us ask inside
 //! our own network: every address is resolved by us, and one that is not public is not connected to ([`Guard`]). No redirect is
 //! followed, no proxy is asked, and an answer has a length and a time.
 
 mod guard;
+mod mail;
 
 pub use guard::{Guard, is_public};
+pub use mail::{MailOpenError, SmtpMail};
 
 use async_trait::async_trait;
 use lab_core::port::{PLATFORM_BODY_BYTES_MAX, Platform, PlatformAnswer, PlatformError, PlatformRequest};

@@ -1,8 +1,8 @@
 //! Stage 2, entitlement: grants, and admission in one transaction.
 
-use crate::{db::Tx, error::Failure, ledger, operations, pool, provisioning, row};
+use crate::{costs, db::Tx, error::Failure, ledger, operations, pool, provisioning, row};
 use lab_core::{
-    CourseId, GrantId, PlanId, SandboxId, SessionId, Subject, Timestamp,
+    CourseId, GrantId, PlanId, SandboxId, SessionId, SponsorId, Subject, Timestamp,
     entitlement::{DAY, DayUse, Grant, GrantBalance, Refusal, TimeLeft, draw, source},
     metering::{Account, Transaction, TxKind},
     operations::LaunchPause,
@@ -28,8 +28,8 @@ pub(crate) async fn grant_issue(tx: &mut Tx, grant: &Grant) -> Result<(), Failur
     }
     let new = sqlx::query(
         "INSERT INTO lab_grant
-             (id, subject, course, plan, seconds, priority, effective_at, expires_at, created_at, source)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
+             (id, subject, course, plan, seconds, priority, effective_at, expires_at, created_at, source, sponsor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
     )
     .bind(grant.id.to_string())
     .bind(grant.subject.as_str())
@@ -41,6 +41,7 @@ pub(crate) async fn grant_issue(tx: &mut Tx, grant: &Grant) -> Result<(), Failur
     .bind(grant.expires_at.0)
     .bind(grant.created_at.0)
     .bind(grant.source.as_str())
+    .bind(grant.sponsor.as_ref().map(ToString::to_string))
     .execute(tx.conn())
     .await?
     .rows_affected()
@@ -140,6 +141,30 @@ pub(crate) async fn grants_expire(tx: &mut Tx, at: &Timestamp) -> Result<i64, Fa
         }
     }
     Ok(moved)
+}
+
+/// See [`lab_core::port::MoneyStore::grants_attest`]. What has ended stays ended, also when nobody has swept it yet.
+pub(crate) async fn attest(
+    tx: &mut Tx,
+    (sponsor, learners, until, at): &(SponsorId, Vec<Subject>, Timestamp, Timestamp),
+) -> Result<Vec<Subject>, Failure> {
+    let mut known = Vec::new();
+    for learner in learners {
+        let done = sqlx::query(
+            "UPDATE lab_grant SET expires_at = CASE WHEN expires_at < $3 THEN $3 ELSE expires_at END
+             WHERE sponsor = $1 AND subject = $2 AND voided_at IS NULL AND swept_at IS NULL AND expires_at > $4",
+        )
+        .bind(sponsor.as_str())
+        .bind(learner.as_str())
+        .bind(until.0)
+        .bind(at.0)
+        .execute(tx.conn())
+        .await?;
+        if done.rows_affected() > 0 {
+            known.push(learner.clone());
+        }
+    }
+    Ok(known)
 }
 
 /// Moves what is left on a grant elsewhere; the seconds. The grant is locked.
@@ -250,7 +275,7 @@ async fn terms(conn: &mut AnyConnection, subject: &Subject, course: Option<&Cour
         .collect()
 }
 
-fn read_grant(r: &AnyRow) -> Result<Grant, Failure> {
+pub(crate) fn read_grant(r: &AnyRow) -> Result<Grant, Failure> {
     Ok(Grant {
         id: row::id(r, "id")?,
         subject: row::text(r, "subject")?.into(),
@@ -262,6 +287,7 @@ fn read_grant(r: &AnyRow) -> Result<Grant, Failure> {
         expires_at: row::time(r, "expires_at")?,
         created_at: row::time(r, "created_at")?,
         source: row::text(r, "source")?,
+        sponsor: row::text_opt(r, "sponsor")?.map(Into::into),
     })
 }
 
@@ -418,6 +444,7 @@ pub(crate) async fn admit(tx: &mut Tx, r: &AdmitRequest) -> Result<Admission, Fa
     let warm = pool::claim(tx, &r.digest, r.at).await?;
     let (id, sandbox) = warm.unwrap_or((r.session, SandboxId(r.session.0)));
     provisioning::insert(tx, r, &plan, (id, sandbox, warm.is_some())).await?;
+    costs::freeze(tx, id, &r.digest).await?;
     hold(tx, id, terms, r.hold_secs.max(minimum).min(today.left(cap)), r.at).await?;
     if warm.is_some() {
         return provisioning::begin(tx, id, r.at).await.map(Admission::Admitted);

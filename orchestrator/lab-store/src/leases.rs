@@ -40,17 +40,6 @@ pub(crate) async fn take(tx: &mut Tx, c: &Claim) -> Result<Option<Lease>, Failur
     }))
 }
 
-/// Frees it, if it is still this one. The row stays with nobody's name, so that the epoch goes on growing whoever comes.
-pub(crate) async fn release(tx: &mut Tx, lease: &Lease) -> Result<(), Failure> {
-    sqlx::query("UPDATE lease SET holder = '', expires_at = 0 WHERE name = $1 AND holder = $2 AND epoch = $3")
-        .bind(lease.name.as_str())
-        .bind(lease.holder.as_str())
-        .bind(row::count(lease.epoch))
-        .execute(tx.conn())
-        .await?;
-    Ok(())
-}
-
 /// Refuses an epoch that is not the lease's newest, and keeps the lease as it is until this transaction is over.
 pub(crate) async fn fence(tx: &mut Tx, name: &str, epoch: u64) -> Result<(), Failure> {
     let dialect = tx.dialect;
@@ -65,4 +54,15 @@ pub(crate) async fn fence(tx: &mut Tx, name: &str, epoch: u64) -> Result<(), Fai
     }
     let what = name.to_owned();
     Err(StoreError::Fenced { what, epoch }.into())
+}
+
+/// Frees it, if it is still this one. The row stays with nobody's name, so that the epoch goes on growing whoever comes.
+pub(crate) async fn release(tx: &mut Tx, lease: &Lease) -> Result<(), Failure> {
+    sqlx::query("UPDATE lease SET holder = '', expires_at = 0 WHERE name = $1 AND holder = $2 AND epoch = $3")
+        .bind(lease.name.as_str())
+        .bind(lease.holder.as_str())
+        .bind(row::count(lease.epoch))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }

@@ -82,7 +82,7 @@ pub(crate) async fn of_session(conn: &mut AnyConnection, session: SessionId) -> 
 }
 
 /// Transactions from rows of one entry each.
-fn fold(rows: &[AnyRow]) -> Result<Vec<Transaction>, Failure> {
+pub(crate) fn fold(rows: &[AnyRow]) -> Result<Vec<Transaction>, Failure> {
     let mut all: Vec<Transaction> = Vec::new();
     for r in rows {
         let key = row::text(r, "key")?;

@@ -3,15 +3,19 @@
 //! ```text
 //!  store      the port, one line an operation ─► db (connections, transactions, retries) ─► dialect (what differs)
 //!  launch, lti, entitlement, provisioning, pool, metering, recording, …    the operations' bodies, by stage
+//!  accounts   the port of the administration: statement, alerts, costs, reconciliations
 //!  ledger     posting transactions and reading balances; the only module that writes entries
 //!  migrate    the schema, in ../migrations
 //!  blobs      the other port; s3 is its bucket
 //!  hints      what replicas tell each other through Postgres
 //! ```
 
+mod accounts;
+mod alerts;
 mod audit;
 mod blobs;
 mod checks;
+mod costs;
 mod db;
 mod dialect;
 mod entitlement;
@@ -32,6 +36,7 @@ mod provisioning;
 mod recording;
 mod row;
 mod s3;
+mod statement;
 mod store;
 mod vouchers;
 

@@ -1,6 +1,6 @@
 //! Stage 7, metering: holds grow, are settled once, or are voided.
 
-use crate::{db::Tx, entitlement, error::Failure, ledger, provisioning, row};
+use crate::{costs, db::Tx, entitlement, error::Failure, ledger, provisioning, row};
 use lab_core::{
     CourseId, GrantId, LabId, SessionId, Subject, Timestamp,
     metering::{Account, Transaction, TxKind, UsageRow, paid_pieces, refund_pieces, split_hold},
@@ -45,6 +45,7 @@ pub(crate) async fn settle(tx: &mut Tx, s: &Settlement) -> Result<UsageRow, Fail
     let spent = (billable > used).then(|| EndReason::BudgetSpent.code().to_owned());
     let reasons: Vec<String> = [lost, spent].into_iter().flatten().collect();
     let reason = (!reasons.is_empty()).then(|| reasons.join("+"));
+    costs::of_session(tx, &session, sandbox, s.at).await?;
     book(tx, &session, (sandbox, used), reason, s.at).await
 }
 
@@ -185,6 +186,7 @@ macro_rules! select {
     ($tail:literal) => {
         concat!(
             "SELECT u.*, s.subject, s.course, s.lab, s.requested_at,
+                 (SELECT c.micro_eur FROM cost c WHERE c.session = u.session) AS cost_micro_eur,
                  (SELECT CAST(COALESCE(-SUM(e.seconds), 0) AS BIGINT) FROM ledger_tx t JOIN ledger_entry e ON e.tx = t.id
                   WHERE t.session = u.session AND t.kind = 'refund' AND e.account LIKE 'used:%') AS refunded_seconds
              FROM usage u JOIN session s ON s.id = u.session ",
@@ -220,7 +222,7 @@ pub(crate) async fn usage_list(
     rows.iter().map(read).collect()
 }
 
-fn read(r: &AnyRow) -> Result<UsageRow, Failure> {
+pub(crate) fn read(r: &AnyRow) -> Result<UsageRow, Failure> {
     Ok(UsageRow {
         session: row::id(r, "session")?,
         subject: row::text(r, "subject")?.into(),
@@ -232,5 +234,6 @@ fn read(r: &AnyRow) -> Result<UsageRow, Failure> {
         refunded_seconds: row::int(r, "refunded_seconds")?,
         unbilled_seconds: row::int(r, "unbilled_seconds")?,
         unbilled_reason: row::text_opt(r, "unbilled_reason")?,
+        cost_micro_eur: row::int_opt(r, "cost_micro_eur")?,
     })
 }

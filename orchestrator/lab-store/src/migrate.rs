@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("operations", include_str!("../migrations/0003_operations.sql")),
     ("lti", include_str!("../migrations/0004_lti.sql")),
     ("money", include_str!("../migrations/0005_money.sql")),
+    ("accounts", include_str!("../migrations/0006_accounts.sql")),
     ("grades", include_str!("../migrations/0007_grades.sql")),
 ];
 
@@ -92,7 +93,7 @@ pub(crate) async fn admit_role(tx: &mut Tx, role: &str) -> Result<(), Failure> {
         format!("GRANT USAGE ON SCHEMA {schema} TO {role}"),
         format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"),
         format!("GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"),
-        format!("REVOKE UPDATE, DELETE ON ledger_tx, ledger_entry FROM {role}"),
+        format!("REVOKE UPDATE, DELETE ON ledger_tx, ledger_entry, cost FROM {role}"),
         format!("REVOKE INSERT, UPDATE, DELETE ON ledger_sum, schema_version FROM {role}"),
     ] {
         // both names are quoted

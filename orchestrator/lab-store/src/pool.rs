@@ -1,6 +1,6 @@
 //! Warm pools: rows written under the lease, and the claim that a click makes.
 
-use crate::{db::Tx, error::Failure, leases, row};
+use crate::{costs, db::Tx, error::Failure, leases, row};
 use lab_core::{
     LabDigest, SandboxId, SessionId, Timestamp,
     port::{POOL_LEASE, PoolChange, PoolWrite},
@@ -26,14 +26,15 @@ pub(crate) async fn write(tx: &mut Tx, w: &PoolWrite) -> Result<bool, Failure> {
             reserved,
         } => {
             if has_room(tx, *sandboxes_max, *reserved).await? {
-                insert(tx, row, w.epoch).await
+                Ok(insert(tx, row, w.epoch).await? && costs::freeze_pool(tx, row.sandbox, &row.digest).await?)
             } else {
                 Ok(false)
             }
         }
         PoolChange::Ready { sandbox, at, ready_us } => ready(tx, *sandbox, (*at, *ready_us), w.epoch).await,
         PoolChange::Drain { sandbox, reason } => drain(tx, *sandbox, *reason, w.epoch).await,
-        PoolChange::Forget { sandbox } => {
+        PoolChange::Forget { sandbox, at } => {
+            costs::of_pool(tx, *sandbox, *at).await?;
             let forget = "DELETE FROM pool_sandbox WHERE sandbox = $1 AND state IN ('draining', 'claimed')";
             let done = sqlx::query(forget).bind(sandbox.to_string()).execute(tx.conn()).await?;
             Ok(done.rows_affected() == 1)

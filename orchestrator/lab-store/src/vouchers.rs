@@ -23,8 +23,8 @@ pub(crate) async fn create(tx: &mut Tx, (batch, codes): &(VoucherBatch, Vec<Toke
         return Err(Failure::missing("plan", &batch.plan));
     }
     sqlx::query(
-        "INSERT INTO voucher_batch (id, label, course, plan, seconds, valid_days, priority, created_at, expires_at, key)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO voucher_batch (id, label, course, plan, seconds, valid_days, priority, created_at, expires_at, key, sponsor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(batch.id.to_string())
     .bind(batch.label.as_str())
@@ -36,6 +36,7 @@ pub(crate) async fn create(tx: &mut Tx, (batch, codes): &(VoucherBatch, Vec<Toke
     .bind(batch.created_at.0)
     .bind(batch.expires_at.0)
     .bind(batch.key.as_str())
+    .bind(batch.sponsor.as_ref().map(ToString::to_string))
     .execute(tx.conn())
     .await?;
     let id = batch.id.to_string();
@@ -83,6 +84,7 @@ fn read(r: &AnyRow) -> Result<VoucherBatchState, Failure> {
             created_at: row::time(r, "created_at")?,
             expires_at: row::time(r, "expires_at")?,
             key: row::text(r, "key")?,
+            sponsor: row::text_opt(r, "sponsor")?.map(Into::into),
         },
         size: row::small(r, "size")?,
         redeemed: row::small(r, "redeemed")?,
@@ -143,6 +145,7 @@ pub(crate) async fn redeem(tx: &mut Tx, r: &Redemption) -> Result<Redeemed, Fail
             expires_at: r.at.plus(Duration::from_hours(24 * u64::from(batch.valid_days))),
             created_at: r.at,
             source: source::VOUCHER.into(),
+            sponsor: batch.sponsor,
         };
         entitlement::grant_issue(tx, &grant).await?;
         sqlx::query("UPDATE voucher SET redeemed_by = $2, redeemed_at = $3, grant_id = $4 WHERE code = $1")

@@ -3,7 +3,7 @@
 use crate::{
     command::{
         self, controller, doctor, drain, grant, health, lab, link, lti, migrate, plan, reconcile, recording, refund,
-        sandbox, serve, session, usage, voucher,
+        sandbox, serve, session, sponsor, statement, usage, voucher,
     },
     config::{Config, ConfigArgs},
 };
@@ -44,10 +44,14 @@ enum Command {
     /// Codes on paper that become lab time
     #[command(subcommand)]
     Voucher(voucher::VoucherCommand),
+    /// Who pays in learners' place
+    #[command(subcommand)]
+    Sponsor(sponsor::SponsorCommand),
     Refund(refund::RefundArgs),
     Revoke(refund::RevokeArgs),
     /// Who used how much
     Usage(usage::UsageArgs),
+    Statement(statement::StatementArgs),
     /// Say whether every second is accounted for; fails when one is not
     Reconcile,
     /// Learners' runs
@@ -105,9 +109,11 @@ impl Cli {
             Command::Grant(args) => grant::run(&config, args).await,
             Command::Plan(command) => plan::run(&config, command).await,
             Command::Voucher(command) => voucher::run(config, command).await,
+            Command::Sponsor(command) => sponsor::run(&config, command).await,
             Command::Refund(args) => refund::run(&config, args).await,
             Command::Revoke(args) => refund::revoke(&config, args).await,
             Command::Usage(args) => usage::run(&config, args).await,
+            Command::Statement(args) => statement::run(&config, args).await,
             Command::Reconcile => reconcile::run(&config).await,
             Command::Session(command) => session::run(&config, command).await,
             Command::Sandbox(command) => sandbox::run(&config, command).await,

@@ -2,12 +2,16 @@
 
 use crate::{
     adapters::{SystemClock, SystemEntropy},
-    config::{BucketConfig, Config, Recordings, RuntimeKind},
+    config::{BucketConfig, Config, MailConfig, Recordings, RuntimeKind},
 };
 use anyhow::{Context, Result, bail};
-use lab_app::{Ports, Settings, launch::Keyring};
-use lab_core::port::{Blobs, Clock, Entropy, Platform, Runtime, Store, StoreError};
-use lab_platform::HttpPlatform;
+use lab_app::{
+    Ports, Settings,
+    launch::Keyring,
+    metering::{AlertSettings, Webhook},
+};
+use lab_core::port::{Blobs, Clock, Entropy, Mail, NoMail, Platform, Runtime, Store, StoreError};
+use lab_platform::{HttpPlatform, SmtpMail};
 use lab_runtime_docker::{DockerOptions, DockerRuntime};
 use lab_runtime_kubernetes::{
     controller::{ControllerSettings, ServePods},
@@ -191,6 +195,7 @@ pub fn ports(
     blobs: Arc<dyn Blobs>,
     runtime: Arc<dyn Runtime>,
     platform: Arc<dyn Platform>,
+    mail: Arc<dyn Mail>,
 ) -> Ports {
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(clock()), Arc::new(entropy()));
     Ports {
@@ -198,6 +203,7 @@ pub fn ports(
         runtime,
         blobs,
         platform,
+        mail,
         clock,
         entropy,
     }
@@ -209,6 +215,29 @@ pub fn platform(config: &Config) -> Result<Arc<dyn Platform>> {
     Ok(Arc::new(
         platform.context("cannot make the client that asks learning platforms")?,
     ))
+}
+
+/// What sends mail, where a server is set.
+pub fn mail(config: &Config) -> Result<Arc<dyn Mail>> {
+    let Some(MailConfig { server, from, .. }) = &config.accounts.mail else {
+        return Ok(Arc::new(NoMail));
+    };
+    let mail = SmtpMail::open(server.expose_secret(), from).context("alerts.mail")?;
+    Ok(Arc::new(mail))
+}
+
+/// Who is told when time runs low.
+fn alerts(config: &Config) -> AlertSettings {
+    let accounts = &config.accounts;
+    let program = AlertSettings::default();
+    AlertSettings {
+        every: accounts.every.unwrap_or(program.every),
+        webhook: accounts.webhook.as_ref().map(|w| Webhook {
+            url: w.url.clone(),
+            secret: w.secret.clone(),
+        }),
+        mail_to: accounts.mail.as_ref().map(|m| m.to.clone()).unwrap_or_default(),
+    }
 }
 
 /// Keys of links.
@@ -227,6 +256,7 @@ pub fn settings(config: &Config, holder: String) -> Settings {
         bearer_ttl: config.limits.bearer_ttl,
         reconcile_every: config.limits.reconcile_every,
         freeze_grace: config.limits.freeze_grace,
+        alerts: alerts(config),
         ..Settings::default()
     }
 }

@@ -105,6 +105,26 @@ test('damaged uploads are counted, named by session, with what to do, in both la
   rmSync(join(labwire.dir, 'data', 'recordings', 'quarantine'), { recursive: true });
 });
 
+test('an administration sees that the ledger adds up, and takes a statement away, in both languages', async () => {
+  for (const [locale, adds, used] of [['en-GB', /Every second was accounted for/, /Used/], ['fr-FR', /Chaque seconde était justifiée/, /Utilisé/]]) {
+    const page = await operations({ locale, height: 1400 });
+    await part(page, 'ops-accounts').click();
+    await eventually('the ledger is reconciled', 30_000, async () => adds.test(await part(page, 'reconciled').innerText()));
+    assert.equal(await count(page, 'reconciled'), '0');
+    await part(page, 'statement-id').fill('net');
+    await page.keyboard.press('Enter');
+    await part(page, 'statement-flow').getByRole('row', { name: used }).first().waitFor();
+    const [file] = await Promise.all([page.waitForEvent('download'), part(page, 'statement-pdf').click()]);
+    assert.equal(file.suggestedFilename(), 'labwire-course.pdf');
+    assert.equal(readFileSync(await file.path()).subarray(0, 5).toString(), '%PDF-');
+    await part(page, 'reconciled-details').click();
+    assert.deepEqual(await barriers(page), []);
+    await labwire.shot(page, `operations-accounts-${locale.slice(0, 2)}`);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  }
+});
+
 test('the keyboard alone pauses new launches; learners read why and when to come back; who runs goes on', async () => {
   const page = await operations();
   await page.keyboard.press('Tab');

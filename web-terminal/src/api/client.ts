@@ -56,6 +56,8 @@ export const health = () => request<T.Health>('GET', '/health');
 export const overview = () => request<T.Overview>('GET', '/operations');
 export const pools = () => request<T.Pool[]>('GET', '/operations/pools');
 export const queue = () => request<T.Queue>('GET', '/operations/queue');
+export const accounts = () => request<T.Accounts>('GET', '/operations/accounts');
+export const statement = (query: Record<string, string>) => request<T.Statement>('GET', `/operations/statement?${new URLSearchParams(query)}`);
 export const launchesPause = (reason: string, minutes: number | null) => request<T.Paused>('POST', '/operations/pause', { reason, minutes });
 export const launchesResume = () => request<T.Paused>('POST', '/operations/resume');
 export const audit = (id: string) => request<T.AuditEvent[]>('GET', `/audit?session=${id}`);

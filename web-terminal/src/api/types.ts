@@ -31,3 +31,6 @@ export type Refusal = Schemas['RefusalView'];
 export type Redeemed = Schemas['RedeemedView'];
 export type AuditEvent = Schemas['AuditView'];
 export type UsageRow = Schemas['UsageView'];
+export type Accounts = Schemas['AccountsView'];
+export type AlertRow = Schemas['AlertView'];
+export type Statement = Schemas['StatementView'];

@@ -87,10 +87,14 @@ impl App {
             ..SessionFilter::default()
         };
         let may = scoped(login, wanted)?;
-        Ok(self
-            .ports
-            .store
+        let store = &self.ports.store;
+        let mut rows = store
             .usage_list(may.course.as_ref(), may.subject.as_ref(), filter.lab.as_ref())
-            .await?)
+            .await?;
+        if login.role != Role::Operations {
+            // what machines cost is between operations and the administration
+            rows.iter_mut().for_each(|r| r.cost_micro_eur = None);
+        }
+        Ok(rows)
     }
 }

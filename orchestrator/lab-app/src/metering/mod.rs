@@ -11,15 +11,26 @@
 //! nothing is counted. As soon as its learner has time again it goes on in the same shells; after the grace it ends.
 //!
 //! Which limit is nearest is decided in `limits`, from times alone; [`Meter`] reads, acts and remembers what it has said.
+//! What an administration sees is beside it: [`statement`]s, and [`Accounts`], which reconciles the ledger daily and tells whom it concerns
+//! that time or a budget runs low (`news` is the words, an outbox in the store the memory).
+//!
 //! Nothing it remembers is needed: after a restart it says a warning once more at worst.
 
+mod accounts;
 mod extend;
 mod limits;
 mod meter;
+mod news;
 mod notice;
+mod reconcile;
 mod settle;
+mod statement;
 
+pub(crate) use accounts::Accounts;
+pub use accounts::{AlertSettings, Webhook};
 pub use extend::EXTENSION;
 pub use limits::{FREEZE_GRACE, FREEZES_MAX, Limit, Limits, MAX_TIMES, Rules, frozen_end, nearest};
 pub use meter::Meter;
+pub use reconcile::reconcile;
 pub(crate) use settle::settlement;
+pub use statement::{Language, StatementFile, StatementFormat, statement};

@@ -300,7 +300,8 @@ impl Pools {
                 }
             }
             PoolAction::Forget { sandbox } => {
-                self.write(PoolChange::Forget { sandbox }).await?;
+                let at = self.ports.clock.now();
+                self.write(PoolChange::Forget { sandbox, at }).await?;
             }
         }
         Ok(())
@@ -419,7 +420,8 @@ impl Pools {
 
     async fn dropped(&mut self, row: &PoolSandbox, result: Result<(), RuntimeError>) -> Result<(), AppError> {
         result?;
-        self.write(PoolChange::Forget { sandbox: row.sandbox }).await?;
+        let (sandbox, at) = (row.sandbox, self.ports.clock.now());
+        self.write(PoolChange::Forget { sandbox, at }).await?;
         self.memory.remove(&row.sandbox);
         Ok(())
     }

@@ -190,6 +190,7 @@ impl Desk {
             blobs: Arc::new(FakeBlobs::default()),
             clock: clock.clone(),
             platform: Arc::new(lab_testkit::FakePlatform::default()),
+            mail: Arc::new(lab_core::port::NoMail),
             entropy: Arc::new(FakeEntropy::default()),
         };
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
@@ -258,6 +259,7 @@ impl Desk {
             expires_at: now.plus(Duration::from_secs(86_400)),
             created_at: now,
             source: "test".into(),
+            sponsor: None,
         };
         self.store.grant_issue(&grant).await.unwrap();
         grant

@@ -40,6 +40,7 @@ impl Rig {
             runtime: Arc::new(FakeRuntime::new(clock.clone())),
             blobs: Arc::new(FakeBlobs::default()),
             platform: platform.clone(),
+            mail: Arc::new(lab_core::port::NoMail),
             clock: clock.clone(),
             entropy: Arc::new(FakeEntropy::default()),
         };

@@ -72,6 +72,7 @@ impl Rig {
             blobs: blobs.clone(),
             clock,
             platform: Arc::new(lab_testkit::FakePlatform::default()),
+            mail: Arc::new(lab_core::port::NoMail),
             entropy,
         };
         let lab = LabVersion::parse("two.yaml", LAB.replace("POLICY", policy).as_bytes()).unwrap();

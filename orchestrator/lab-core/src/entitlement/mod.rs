@@ -3,7 +3,7 @@
 mod plan;
 mod voucher;
 
-use crate::{CourseId, GrantId, PlanId, SessionId, Subject, Timestamp};
+use crate::{CourseId, GrantId, PlanId, SessionId, SponsorId, Subject, Timestamp};
 pub use plan::{Bilingual, DAY, DayUse, Feature, MINIMUM_TO_START_SECS, Offer, Plan, PlanProblem};
 use serde::{Deserialize, Serialize};
 pub use voucher::{
@@ -27,6 +27,9 @@ pub struct Grant {
     pub created_at: Timestamp,
     /// Where it came from: one of [`source`].
     pub source: String,
+    /// Who pays for it in the learner's place.
+    #[serde(default)]
+    pub sponsor: Option<SponsorId>,
 }
 
 /// Where grants come from.

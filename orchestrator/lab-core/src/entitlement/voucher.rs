@@ -1,6 +1,6 @@
 //! Codes on paper that become grants. A code is kept nowhere: the store knows its keyed hash.
 
-use crate::{CourseId, GrantId, PlanId, Subject, Timestamp, TokenHash, VoucherBatchId};
+use crate::{CourseId, GrantId, PlanId, SponsorId, Subject, Timestamp, TokenHash, VoucherBatchId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -101,6 +101,9 @@ pub struct VoucherBatch {
     pub expires_at: Timestamp,
     /// Id of the key that its codes were hashed with.
     pub key: String,
+    /// Who pays for what its codes give.
+    #[serde(default)]
+    pub sponsor: Option<SponsorId>,
 }
 
 /// A batch with what became of it.
@@ -265,6 +268,7 @@ mod tests {
             created_at: at(0),
             expires_at: at(100),
             key: "k".into(),
+            sponsor: None,
         };
         let open = VoucherBatchState {
             batch,

@@ -91,6 +91,17 @@ pub enum SizeClass {
 }
 
 impl SizeClass {
+    pub const ALL: [Self; 3] = [Self::Small, Self::Medium, Self::Large];
+
+    /// As it is written in lab files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Medium => "medium",
+            Self::Large => "large",
+        }
+    }
+
     /// (thousandths of a CPU, MiB of memory, processes, MiB of disk)
     pub fn limits(self) -> (u32, u32, u32, u32) {
         match self {

@@ -13,8 +13,23 @@
 //! Every transaction's entries sum to zero, and so does the ledger. Every transaction has a key made of what it is, so a
 //! retry adds nothing, in any order.
 
+mod alert;
+mod cost;
+mod reconcile;
+mod statement;
+
 use crate::{CourseId, GrantId, LabId, SessionId, Subject, Timestamp, TxId};
+pub use alert::{
+    ACCOUNTS_LEASE, ALERT_AT_PERCENT, Alert, AlertChannel, AlertOf, AlertSent, AlertState, Budget, BudgetOf,
+    DELIVERY_TRIES_MAX, Delivery, DeliveryMark, DeliveryOutcome, Spending, retry_after,
+};
+pub use cost::{Cost, CostAccount, RATE_MAX, Rate, cost_of, euros};
+pub use reconcile::{RECONCILE_LINES, ReconcileLine, Reconciliation, SessionSums};
 use serde::{Deserialize, Serialize};
+pub use statement::{
+    Flow, GrantLine, Period, SessionLine, Statement, StatementFacts, StatementGrant, StatementOf, StatementSession,
+    Totals,
+};
 
 /// An account's name as stored, e.g. `hold:0190…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -192,6 +207,9 @@ pub struct UsageRow {
     /// Of those, not taken, with the reason in `unbilled_reason`.
     pub unbilled_seconds: i64,
     pub unbilled_reason: Option<String>,
+    /// What its sandbox cost, by the rate that it was admitted at; none without one.
+    #[serde(default)]
+    pub cost_micro_eur: Option<i64>,
 }
 
 #[cfg(test)]

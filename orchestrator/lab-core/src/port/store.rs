@@ -1,6 +1,6 @@
 //! Labwire's state. Operations are use cases: each is one transaction, idempotent, and enforces the limits it uses.
 
-use super::{ErrorKind, GradeStore, LtiStore};
+use super::{ErrorKind, GradeStore, LtiStore, MoneyStore};
 use crate::{
     CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, PlanId, SandboxId, SessionId, Subject, Timestamp,
     TokenHash, VoucherBatchId,
@@ -204,8 +204,8 @@ pub enum PoolChange {
     },
     /// `making` or `ready` → `draining`: from here on no click can claim it.
     Drain { sandbox: SandboxId, reason: DrainReason },
-    /// Removes the row of one that is `draining` or `claimed`.
-    Forget { sandbox: SandboxId },
+    /// Removes the row of one that is `draining` or `claimed`; what it cost until then, or until it was claimed, is booked as overhead.
+    Forget { sandbox: SandboxId, at: Timestamp },
 }
 
 /// A lease held by one process.
@@ -225,7 +225,7 @@ pub struct AuditEvent {
     pub actor: Subject,
     pub actor_name: String,
     pub role: Role,
-    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`.
+    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`.
     pub action: String,
     pub session: Option<SessionId>,
     pub detail: String,
@@ -247,7 +247,7 @@ pub enum Redeem {
 
 /// See the module's doc. Times are handed in, never read.
 #[async_trait]
-pub trait Store: LtiStore + GradeStore {
+pub trait Store: LtiStore + GradeStore + MoneyStore {
     /// Whether it answers; for `/readyz`.
     async fn ping(&self) -> Result<(), StoreError>;
 

@@ -1,5 +1,6 @@
 //! Handlers, a file per noun. Each reads the request, asks the app, shows the answer.
 
+pub mod accounts;
 pub mod audit;
 pub mod demo;
 pub mod health;

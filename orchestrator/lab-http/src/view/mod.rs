@@ -1,6 +1,7 @@
 //! The shapes that leave as JSON, with their OpenAPI schemas. Times are Unix seconds, ids are text. lab-core's types stay free of
 //! both; each view is made from one of them here and nowhere else.
 
+mod accounts;
 mod lab;
 mod login;
 mod operations;
@@ -10,6 +11,7 @@ mod report;
 mod session;
 mod voucher;
 
+pub use accounts::*;
 pub use lab::*;
 pub use login::*;
 pub use operations::*;

@@ -34,6 +34,8 @@ pub struct UsageView {
     pub unbilled_reason: Option<String>,
     /// Of the billed, given back since.
     pub refunded_seconds: i64,
+    /// What its sandbox cost; for operations.
+    pub cost_micro_eur: Option<i64>,
 }
 
 impl From<UsageRow> for UsageView {
@@ -49,6 +51,7 @@ impl From<UsageRow> for UsageView {
             unbilled_seconds: r.unbilled_seconds,
             unbilled_reason: r.unbilled_reason,
             refunded_seconds: r.refunded_seconds,
+            cost_micro_eur: r.cost_micro_eur,
         }
     }
 }
@@ -137,7 +140,7 @@ pub struct AuditView {
     pub actor: String,
     pub actor_name: String,
     pub role: String,
-    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`.
+    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`.
     pub action: String,
     pub session: Option<String>,
     pub detail: String,

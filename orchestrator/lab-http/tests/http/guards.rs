@@ -35,6 +35,8 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
         (get.clone(), "/api/v1/health", Some(&[O])),
         (get.clone(), "/api/v1/operations/pools", Some(&[O])),
         (get.clone(), "/api/v1/operations/queue", Some(&[O])),
+        (get.clone(), "/api/v1/operations/accounts", Some(&[O])),
+        (get.clone(), "/api/v1/operations/statement", Some(&[O])),
         (get.clone(), "/api/v1/operations", Some(&[O])),
         (post.clone(), "/api/v1/operations/pause", Some(&[O])),
         (post.clone(), "/api/v1/operations/resume", Some(&[O])),

@@ -91,6 +91,7 @@ impl Kit {
             blobs: blobs.clone(),
             clock: clock.clone(),
             platform: platform.clone(),
+            mail: Arc::new(lab_core::port::NoMail),
             entropy: Arc::new(FakeEntropy::default()),
         };
         let metrics = Metrics::register(&settings.registry).unwrap();
@@ -142,6 +143,7 @@ impl Kit {
             expires_at: now.plus(Duration::from_hours(30 * 24)),
             created_at: now,
             source: "manual".into(),
+            sponsor: None,
         };
         self.store.grant_issue(&grant).await.unwrap();
     }
@@ -202,6 +204,7 @@ impl Kit {
             created_at: now,
             expires_at: now.plus(Duration::from_hours(24)),
             key: self.app.keyring().first_id().into(),
+            sponsor: None,
         };
         self.store.voucher_create(&batch, &[hash]).await.unwrap();
         code.printed()

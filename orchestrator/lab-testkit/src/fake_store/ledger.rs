@@ -28,7 +28,7 @@ impl State {
         Ok(())
     }
 
-    fn balance(&self, account: &Account) -> i64 {
+    pub fn balance(&self, account: &Account) -> i64 {
         self.transactions
             .iter()
             .flat_map(|t| &t.entries)
@@ -317,7 +317,7 @@ impl State {
         }
         self.close_hold(session, TxKind::Void, 0, None, at)?;
         let reason = self.session(session)?.state.reason().map(str::to_owned);
-        self.book(session, (0, 0), reason)
+        self.book(session, (0, 0), reason, at)
     }
 
     /// Empties the hold: `used` seconds at most are used, the rest goes back. Seconds really used.
@@ -367,11 +367,15 @@ impl State {
         let lost = (sandbox > billable).then(|| s.unbilled_reason.clone().unwrap_or_else(|| "not-billable".into()));
         let spent = (billable > billed).then(|| EndReason::BudgetSpent.code().to_owned());
         let reasons: Vec<String> = [lost, spent].into_iter().flatten().collect();
-        self.book(
-            s.session,
-            (sandbox, billed),
-            (!reasons.is_empty()).then(|| reasons.join("+")),
-        )
+        let reason = (!reasons.is_empty()).then(|| reasons.join("+"));
+        let cost = self.cost_session(s.session, sandbox, s.at);
+        let row = self.book(s.session, (sandbox, billed), reason, s.at)?;
+        let row = UsageRow {
+            cost_micro_eur: cost,
+            ..row
+        };
+        self.usage.insert(s.session, row.clone());
+        Ok(row)
     }
 
     /// Writes the usage row.
@@ -380,7 +384,9 @@ impl State {
         id: SessionId,
         (sandbox, billed): (i64, i64),
         unbilled_reason: Option<String>,
+        at: Timestamp,
     ) -> Result<UsageRow, StoreError> {
+        self.accounts.settled_at.insert(id, at);
         let session = self.session(id)?;
         session.billed_secs = Some(billed);
         let row = UsageRow {
@@ -394,6 +400,7 @@ impl State {
             refunded_seconds: 0,
             unbilled_seconds: sandbox - billed,
             unbilled_reason,
+            cost_micro_eur: None,
         };
         self.usage.insert(id, row.clone());
         Ok(row)

@@ -2,6 +2,7 @@
 //!
 //! One mutex is the transaction. Operations for [`Faults`] carry the method's name.
 
+mod accounts;
 mod grades;
 mod ledger;
 mod lti;

@@ -31,6 +31,7 @@ impl State {
                 let room = sessions + pools < *sandboxes_max as usize;
                 if room && !self.pool.contains_key(&row.sandbox) {
                     self.pool.insert(row.sandbox, row.clone());
+                    self.freeze_pool_rate(row.sandbox, &row.digest);
                     true
                 } else {
                     false
@@ -47,9 +48,12 @@ impl State {
                     r.reason = Some(reason.code().to_owned());
                 })
             }
-            PoolChange::Forget { sandbox } => {
+            PoolChange::Forget { sandbox, at } => {
                 let done = |s: PoolState| matches!(s, PoolState::Draining | PoolState::Claimed);
                 let forget = self.pool.get(sandbox).is_some_and(|r| done(r.state));
+                if forget {
+                    self.cost_pool(*sandbox, *at);
+                }
                 forget && self.pool.remove(sandbox).is_some()
             }
         })

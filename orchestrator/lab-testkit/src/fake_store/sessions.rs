@@ -107,6 +107,7 @@ impl State {
             billed_secs: None,
         };
         self.sessions.insert(session.id, session);
+        self.freeze_rate(id, &r.digest);
         self.history_add(id, "learner", r.at)?;
         self.reserve(id, &mut grants, r.hold_secs.max(plan.minimum_secs).min(most), r.at)?;
         if claimed.is_some() {

@@ -47,6 +47,7 @@ pub(super) struct State {
     pub vouchers: super::vouchers::Vouchers,
     pub lti: super::lti::LtiTables,
     pub grades: super::grades::Grades,
+    pub accounts: super::accounts::Accounts,
 }
 
 #[derive(Debug)]

@@ -95,6 +95,7 @@ impl State {
                 expires_at: r.at.plus(Duration::from_hours(24 * u64::from(batch.valid_days))),
                 created_at: r.at,
                 source: source::VOUCHER.into(),
+                sponsor: batch.sponsor,
             })?;
             self.vouchers.codes.insert(code, (batch.id, Some(r.subject.clone())));
             if let Some(state) = self.vouchers.batches.get_mut(&batch.id) {

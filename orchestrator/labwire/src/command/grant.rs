@@ -5,7 +5,7 @@ use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
 use clap::Args;
 use lab_core::{
-    CourseId, GrantId, PlanId, Subject, Timestamp,
+    CourseId, GrantId, PlanId, SponsorId, Subject, Timestamp,
     entitlement::{Grant, source},
     port::{Clock, Entropy, Store},
 };
@@ -43,6 +43,9 @@ pub struct GrantArgs {
     /// Where it comes from; `goodwill` makes good for something, and is booked as such
     #[arg(long, default_value = source::MANUAL, value_parser = clap::builder::PossibleValuesParser::new(source::ALL))]
     source: String,
+    /// Who pays for it: it is in their statement, and counts for their budget
+    #[arg(long, value_name = "ID")]
+    sponsor: Option<String>,
 }
 
 pub async fn run(config: &Config, args: GrantArgs) -> Result<ExitCode> {
@@ -75,6 +78,7 @@ pub async fn run(config: &Config, args: GrantArgs) -> Result<ExitCode> {
             expires_at: from.plus(Duration::from_secs(u64::from(days) * 86_400)),
             created_at: now,
             source: args.source.clone(),
+            sponsor: args.sponsor.clone().map(SponsorId),
         };
         issue(store.as_ref(), &grant).await?;
     }

@@ -18,6 +18,8 @@ pub mod sandbox;
 pub mod serve;
 pub mod session;
 mod sheet;
+pub mod sponsor;
+pub mod statement;
 pub mod usage;
 pub mod voucher;
 

@@ -46,6 +46,7 @@ pub async fn run(config: &Config, command: RecordingCommand) -> Result<ExitCode>
         wire::blobs(config)?,
         wire::runtime(config, &Registry::new()).await?,
         wire::platform(config)?,
+        wire::mail(config)?,
     ));
     match command {
         RecordingCommand::Export(args) => export(store.as_ref(), &recordings, args).await,

@@ -39,7 +39,13 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode> {
     seed(&config, store.as_ref()).await?;
     let registry = Registry::new();
     let (blobs, runtime) = (wire::blobs(&config)?, wire::runtime(&config, &registry).await?);
-    let ports = wire::ports(store.clone(), blobs, runtime, wire::platform(&config)?);
+    let ports = wire::ports(
+        store.clone(),
+        blobs,
+        runtime,
+        wire::platform(&config)?,
+        wire::mail(&config)?,
+    );
     let settings = wire::settings(&config, wire::holder(&config));
     let app = App::new(ports, settings, wire::keyring(&config)?, Metrics::register(&registry)?);
     let listener = TcpListener::bind(config.listen)
@@ -148,6 +154,8 @@ async fn seed(config: &Config, store: &dyn Store) -> Result<()> {
     for plan in &config.plans {
         store.plan_put(plan).await?;
     }
+    store.budgets_put(&config.accounts.budgets).await?;
+    store.rates_put(&config.accounts.rates).await?;
     for course in &config.courses {
         store.course_put(course).await?;
     }

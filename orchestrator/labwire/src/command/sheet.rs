@@ -100,6 +100,7 @@ mod tests {
             created_at: Timestamp::from_secs(0),
             expires_at: Timestamp::from_secs(86_400),
             key: "k".into(),
+            sponsor: None,
         }
     }
 

@@ -3,12 +3,18 @@
 use crate::{config::Config, table, wire};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use lab_core::{CourseId, LabId, Subject, metering::UsageRow, port::Store};
+use lab_core::{
+    CourseId, LabId, Subject, Timestamp,
+    metering::{UsageRow, euros},
+    port::Store,
+};
 use std::process::ExitCode;
 
 /// Lab time of sessions that are settled. Billed and unbilled make the sandbox time, always.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  labwire usage --course net\n  labwire usage --learner ada --format csv > ada.csv")]
+#[command(
+    after_help = "Examples:\n  labwire usage --course net --costs\n  labwire usage --learner ada --format csv > ada.csv"
+)]
 pub struct UsageArgs {
     #[arg(long, value_name = "ID")]
     course: Option<String>,
@@ -16,6 +22,9 @@ pub struct UsageArgs {
     learner: Option<String>,
     #[arg(long, value_name = "ID")]
     lab: Option<String>,
+    /// What the sandboxes cost, and what stood ready for nobody (overhead)
+    #[arg(long)]
+    costs: bool,
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
 }
@@ -38,7 +47,12 @@ pub async fn run(config: &Config, args: UsageArgs) -> Result<ExitCode> {
         .usage_list(course.as_ref(), learner.as_ref(), lab.as_ref())
         .await?;
     match args.format {
-        Format::Table => print_table(&rows),
+        Format::Table => {
+            print_table(&rows, args.costs);
+            if args.costs {
+                overhead(store.as_ref()).await?;
+            }
+        }
         Format::Csv => print_csv(&rows),
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
     }
@@ -51,9 +65,22 @@ pub async fn run(config: &Config, args: UsageArgs) -> Result<ExitCode> {
     Ok(if adds_up { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print_table(rows: &[UsageRow]) {
+/// Of the whole installation: what is nobody's is in no course.
+async fn overhead(store: &dyn Store) -> Result<()> {
+    let all = store.overhead(Timestamp(i64::MIN), Timestamp(i64::MAX)).await?;
+    let (seconds, micro_eur): (Vec<i64>, Vec<i64>) = all.iter().map(|c| (c.seconds, c.micro_eur)).unzip();
+    println!(
+        "\nOverhead (kept warm for nobody, billed to no one): {} sandboxes, {}, {} EUR",
+        all.len(),
+        table::time(seconds.iter().sum()),
+        euros(micro_eur.iter().sum())
+    );
+    Ok(())
+}
+
+fn print_table(rows: &[UsageRow], costs: bool) {
     let cells = |r: &UsageRow| {
-        vec![
+        let mut cells = vec![
             r.requested_at.to_string(),
             r.subject.to_string(),
             r.course.to_string(),
@@ -63,12 +90,16 @@ fn print_table(rows: &[UsageRow]) {
             table::time(r.unbilled_seconds),
             table::time(r.refunded_seconds),
             r.unbilled_reason.clone().unwrap_or_default(),
-        ]
+        ];
+        if costs {
+            cells.push(r.cost_micro_eur.map_or_else(|| "-".into(), euros));
+        }
+        cells
     };
     let mut lines: Vec<_> = rows.iter().map(cells).collect();
     let sum = |f: fn(&UsageRow) -> i64| table::time(rows.iter().map(f).sum());
     let blank = String::new;
-    lines.push(vec![
+    let mut total = vec![
         "total".into(),
         blank(),
         blank(),
@@ -78,30 +109,33 @@ fn print_table(rows: &[UsageRow]) {
         sum(|r| r.unbilled_seconds),
         sum(|r| r.refunded_seconds),
         blank(),
-    ]);
-    table::print(
-        &[
-            "REQUESTED",
-            "LEARNER",
-            "COURSE",
-            "LAB",
-            "SANDBOX",
-            "BILLED",
-            "UNBILLED",
-            "REFUNDED",
-            "WHY",
-        ],
-        &lines,
-    );
+    ];
+    let mut heads = vec![
+        "REQUESTED",
+        "LEARNER",
+        "COURSE",
+        "LAB",
+        "SANDBOX",
+        "BILLED",
+        "UNBILLED",
+        "REFUNDED",
+        "WHY",
+    ];
+    if costs {
+        total.push(euros(rows.iter().filter_map(|r| r.cost_micro_eur).sum()));
+        heads.push("EUR");
+    }
+    lines.push(total);
+    table::print(&heads, &lines);
 }
 
 fn print_csv(rows: &[UsageRow]) {
     println!(
-        "session,requested_at,subject,course,lab,sandbox_seconds,billed_seconds,unbilled_seconds,unbilled_reason,refunded_seconds"
+        "session,requested_at,subject,course,lab,sandbox_seconds,billed_seconds,unbilled_seconds,unbilled_reason,refunded_seconds,cost_micro_eur"
     );
     for r in rows {
         println!(
-            "{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{}",
             r.session,
             r.requested_at,
             csv_cell(r.subject.as_str()),
@@ -111,7 +145,8 @@ fn print_csv(rows: &[UsageRow]) {
             r.billed_seconds,
             r.unbilled_seconds,
             csv_cell(r.unbilled_reason.as_deref().unwrap_or_default()),
-            r.refunded_seconds
+            r.refunded_seconds,
+            r.cost_micro_eur.map_or_else(String::new, |c| c.to_string())
         );
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use lab_app::entitlement::make_codes;
 use lab_core::{
-    CourseId, PlanId, VoucherBatchId,
+    CourseId, PlanId, SponsorId, VoucherBatchId,
     entitlement::{BATCH_MAX, Code, VoucherBatch, VoucherBatchState},
     port::{Clock, Entropy, Store},
 };
@@ -63,6 +63,9 @@ pub struct CreateArgs {
     /// Who they are for; stands on each
     #[arg(long, default_value = "")]
     label: String,
+    /// Who pays for what they give: it is in their statement, and counts for their budget
+    #[arg(long, value_name = "ID")]
+    sponsor: Option<String>,
     #[arg(long, value_enum, default_value = "csv")]
     format: Format,
     /// A new file, readable by you only; standard output when not given
@@ -121,6 +124,7 @@ async fn create(config: Config, args: CreateArgs) -> Result<ExitCode> {
         created_at: now,
         expires_at: now.plus(Duration::from_hours(24 * u64::from(args.redeem_within))),
         key: keyring.first_id().to_owned(),
+        sponsor: args.sponsor.map(SponsorId),
     };
     // the file first: codes that are in the database and nowhere else are lost
     let mut out = open(args.out.as_deref())?;

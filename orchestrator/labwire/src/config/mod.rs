@@ -3,6 +3,7 @@
 //! `read` collects every problem before it gives up, each naming the key, what was found and what to do. Secrets are
 //! `SecretString` from the moment they are read; [`Config::redacted`] is what people see.
 
+mod accounts;
 mod args;
 mod controller;
 mod keys;
@@ -12,6 +13,7 @@ mod read;
 mod reader;
 mod storage;
 
+pub use accounts::{AccountsConfig, MailConfig};
 pub use args::ConfigArgs;
 pub use controller::ControllerConfig;
 use lab_app::launch::Key;
@@ -51,6 +53,8 @@ pub struct Config {
     pub courses: Vec<Course>,
     pub http: HttpConfig,
     pub lti: LtiConfig,
+    /// Budgets, costs, and who is told.
+    pub accounts: AccountsConfig,
     pub log: LogConfig,
 }
 
@@ -188,7 +192,7 @@ impl Config {
         use secrecy::ExposeSecret;
         let yaml = |p: &std::path::Path| serde_json::Value::from(p.display().to_string());
         let seconds = |d: Duration| format!("{}s", d.as_secs());
-        let value = serde_json::json!({
+        let mut value = serde_json::json!({
             "installation": self.installation,
             "listen": self.listen.to_string(),
             "public_url": self.public_url,
@@ -231,6 +235,7 @@ impl Config {
             "lti": {"private_hosts": self.lti.private_hosts},
             "log": {"format": if self.log.json { "json" } else { "human" }, "filter": self.log.filter},
         });
+        accounts::shown(self, &mut value);
         serde_yaml::to_string(&value).expect("plain data is YAML")
     }
 }

@@ -36,6 +36,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("axum", &["lab-http"]),
     ("sqlx", &["lab-store"]),
     ("bollard", &["lab-runtime-docker"]),
+    ("pdf-writer", &["lab-app"]),
+    ("lettre", &["lab-platform"]),
     ("clap", &["labwire"]),
     ("anyhow", &["labwire", "lab-e2e"]),
     ("kube", &["lab-runtime-kubernetes"]),

@@ -153,6 +153,7 @@ impl App {
             expires_at: now.plus(Duration::from_hours(24) * plan.valid_days),
             created_at: now,
             source: format!("lti:{}", registration.id),
+            sponsor: None,
             plan: plan.id,
         };
         Ok(self.ports.store.grant_issue(&grant).await?)

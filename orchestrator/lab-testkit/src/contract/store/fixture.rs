@@ -80,6 +80,7 @@ impl School {
             expires_at: at(30 * 86_400),
             created_at: at(-3600),
             source: "manual".into(),
+            sponsor: None,
         }
     }
 

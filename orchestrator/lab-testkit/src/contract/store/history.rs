@@ -4,7 +4,7 @@ use super::fixture::{School, at, fresh};
 use lab_core::{
     GrantId, SessionId,
     entitlement::Grant,
-    metering::Account,
+    metering::{Account, Period, Statement, StatementOf},
     port::{Admission, ErrorKind, Refund, Session, Settlement, Store, StoreError},
     provisioning::{EndReason, FailReason, SessionEvent as E, SessionState},
 };
@@ -277,6 +277,12 @@ impl World<'_> {
         let refunded: i64 = usage.iter().map(|r| r.refunded_seconds).sum();
         let somewhere = available + held + billed - refunded + self.taken + elsewhere;
         assert_eq!(issued, somewhere, "every second is somewhere");
+        let of = StatementOf::Learner(self.subject.as_str().into());
+        for (from, until) in [(at(-9999), at(99_999)), (at(600), at(650)), (at(1), at(701))] {
+            let facts = store.statement_facts(&of, until).await.unwrap();
+            let statement = Statement::new(of.clone(), Period { from, until }, &facts);
+            assert_eq!(statement.disagreements(), Vec::<String>::new());
+        }
     }
 
     /// Ends what runs and settles it: nothing may be held, and every transaction balances.

@@ -8,6 +8,7 @@
     reason = "these are tests that live in a library"
 )]
 
+pub mod accounts;
 pub mod entitlement;
 pub mod fixture;
 pub mod grades;
@@ -101,6 +102,20 @@ macro_rules! store_contract {
             a_refund_to_a_grant_that_ended_is_said_to_be_of_no_use
             a_days_cap_holds_over_sessions_and_within_one
             time_that_a_session_stood_still_moves_its_end_and_is_counted
+        );
+        $crate::store_contract!(@stage $open, accounts:
+            a_statement_agrees_with_the_ledger_of_every_scope
+            what_came_before_a_period_is_its_opening
+            a_boundary_of_daylight_saving_or_a_leap_day_loses_and_doubles_nothing
+            an_alert_is_raised_once_a_threshold_and_never_a_lower_one_later
+            what_is_spent_is_what_was_taken_from_grants
+            of_fifty_who_raise_an_alert_at_once_one_does
+            an_alert_goes_out_once_and_is_tried_again_until_then
+            a_clerk_that_slept_marks_nothing_any_more
+            a_rate_is_frozen_at_admission_and_a_cost_is_booked_once
+            what_was_kept_warm_is_overhead_and_nobodys_cost
+            the_last_reconciliation_is_kept
+            a_sponsors_grants_are_valid_while_they_are_attested
         );
         $crate::store_contract!(@stage $open, recording:
             a_recording_opens_once_and_empty

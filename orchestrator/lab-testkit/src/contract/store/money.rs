@@ -30,6 +30,7 @@ fn batch(school: &School, course: &str) -> VoucherBatch {
         created_at: at(-100),
         expires_at: at(1000),
         key: school.course.to_string(),
+        sponsor: Some("esp".into()),
     }
 }
 

@@ -70,7 +70,7 @@ impl Pool {
     }
 
     async fn forget(&self, sandbox: SandboxId) -> bool {
-        self.write(PoolChange::Forget { sandbox }).await.unwrap()
+        self.write(PoolChange::Forget { sandbox, at: at(60) }).await.unwrap()
     }
 
     /// A learner of their own clicks.
@@ -243,7 +243,7 @@ pub async fn a_keeper_that_lost_the_pools_writes_nothing_any_more(store: Arc<dyn
             reserved: true,
         },
         PoolChange::Drain { sandbox, reason },
-        PoolChange::Forget { sandbox },
+        PoolChange::Forget { sandbox, at: at(60) },
     ] {
         let refused = pool.write(change).await.unwrap_err();
         assert!(matches!(refused, StoreError::Fenced { .. }), "{refused:?}");
