@@ -43,6 +43,11 @@ pub struct Metrics {
     pub recording_quarantined_total: IntCounter,
     /// Seconds in open holds. Of the process that meters; 0 in the others.
     pub ledger_held_seconds: IntGauge,
+    /// Rows and recordings removed because they had had their time, by class.
+    pub retention_removed_total: IntCounterVec,
+    /// What had had its time and was still there when the sweep ended, by class: more than 0 for long means that it fails. Of the
+    /// process that sweeps.
+    pub retention_due: IntGaugeVec,
     /// Errors by code.
     pub errors_total: IntCounterVec,
     /// Reconcile runs by outcome code.
@@ -131,6 +136,16 @@ impl Metrics {
                 "Uploads that were not what was sent, and were moved aside",
             )?,
             ledger_held_seconds: gauge("labwire_ledger_held_seconds", "Seconds in open holds")?,
+            retention_removed_total: counters(
+                "labwire_retention_removed_total",
+                "Removed because it had had its time, by class",
+                &["class"],
+            )?,
+            retention_due: gauges(
+                "labwire_retention_due",
+                "What had had its time and was still there after the sweep, by class",
+                &["class"],
+            )?,
             errors_total: counters("labwire_errors_total", "Errors by code", &["code"])?,
             reconcile_total: counters("labwire_reconcile_total", "Reconcile runs by outcome", &["outcome"])?,
         })

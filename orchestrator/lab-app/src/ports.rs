@@ -2,6 +2,7 @@
 
 use lab_core::{
     port::{Blobs, Clock, Entropy, Platform, Runtime, Store},
+    privacy::Notice,
     provisioning::PoolSettings,
 };
 use std::{sync::Arc, time::Duration};
@@ -40,6 +41,10 @@ pub struct Settings {
     /// A lab whose learner has no time left stands still for so long, and is stopped then; zero: it is stopped at once. All of a
     /// session's standing still lasts at most [`crate::metering::FREEZES_MAX`] times as long.
     pub freeze_grace: Duration,
+    /// What learners are told, and how long what is kept.
+    pub notice: Notice,
+    /// What has had its time is looked for this often.
+    pub retention_every: Duration,
 }
 
 impl Default for Settings {
@@ -54,6 +59,8 @@ impl Default for Settings {
             bearer_ttl: Duration::from_secs(15 * 60),
             reconcile_every: Duration::from_secs(2),
             freeze_grace: crate::metering::FREEZE_GRACE,
+            notice: Notice::default(),
+            retention_every: crate::privacy::SWEEP_EVERY,
         }
     }
 }

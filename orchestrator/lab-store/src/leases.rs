@@ -1,7 +1,10 @@
 //! Leases with fencing epochs.
 
 use crate::{db::Tx, error::Failure, row};
-use lab_core::{Timestamp, port::Lease};
+use lab_core::{
+    Timestamp,
+    port::{Lease, StoreError},
+};
 use std::time::Duration;
 
 /// The arguments of `lease_take`.
@@ -46,4 +49,20 @@ pub(crate) async fn release(tx: &mut Tx, lease: &Lease) -> Result<(), Failure> {
         .execute(tx.conn())
         .await?;
     Ok(())
+}
+
+/// Refuses an epoch that is not the lease's newest, and keeps the lease as it is until this transaction is over.
+pub(crate) async fn fence(tx: &mut Tx, name: &str, epoch: u64) -> Result<(), Failure> {
+    let dialect = tx.dialect;
+    dialect.lock_lease(tx.conn(), name).await?;
+    let newest = sqlx::query("SELECT epoch FROM lease WHERE name = $1")
+        .bind(name)
+        .fetch_optional(tx.conn())
+        .await?;
+    let newest = newest.map(|r| row::unsigned(&r, "epoch")).transpose()?;
+    if newest == Some(epoch) {
+        return Ok(());
+    }
+    let what = name.to_owned();
+    Err(StoreError::Fenced { what, epoch }.into())
 }

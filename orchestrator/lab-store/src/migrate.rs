@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("operations", include_str!("../migrations/0003_operations.sql")),
     ("lti", include_str!("../migrations/0004_lti.sql")),
     ("money", include_str!("../migrations/0005_money.sql")),
+    ("privacy", include_str!("../migrations/0008_privacy.sql")),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

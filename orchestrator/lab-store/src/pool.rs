@@ -1,9 +1,9 @@
 //! Warm pools: rows written under the lease, and the claim that a click makes.
 
-use crate::{db::Tx, error::Failure, row};
+use crate::{db::Tx, error::Failure, leases, row};
 use lab_core::{
     LabDigest, SandboxId, SessionId, Timestamp,
-    port::{POOL_LEASE, PoolChange, PoolWrite, StoreError},
+    port::{POOL_LEASE, PoolChange, PoolWrite},
     provisioning::{DrainReason, PoolSandbox, PoolState},
 };
 use sqlx::{AnyConnection, any::AnyRow};
@@ -18,7 +18,7 @@ pub(crate) async fn list(conn: &mut AnyConnection) -> Result<Vec<PoolSandbox>, F
 
 /// See [`lab_core::port::Store::pool_write`].
 pub(crate) async fn write(tx: &mut Tx, w: &PoolWrite) -> Result<bool, Failure> {
-    fence(tx, w.epoch).await?;
+    leases::fence(tx, POOL_LEASE, w.epoch).await?;
     match &w.change {
         PoolChange::Make {
             row,
@@ -39,22 +39,6 @@ pub(crate) async fn write(tx: &mut Tx, w: &PoolWrite) -> Result<bool, Failure> {
             Ok(done.rows_affected() == 1)
         }
     }
-}
-
-/// Refuses an epoch that is not the lease's newest, and keeps the lease as it is until this transaction is over.
-async fn fence(tx: &mut Tx, epoch: u64) -> Result<(), Failure> {
-    let dialect = tx.dialect;
-    dialect.lock_lease(tx.conn(), POOL_LEASE).await?;
-    let newest = sqlx::query("SELECT epoch FROM lease WHERE name = $1")
-        .bind(POOL_LEASE)
-        .fetch_optional(tx.conn())
-        .await?;
-    let newest = newest.map(|r| row::unsigned(&r, "epoch")).transpose()?;
-    if newest == Some(epoch) {
-        return Ok(());
-    }
-    let what = POOL_LEASE.to_owned();
-    Err(StoreError::Fenced { what, epoch }.into())
 }
 
 /// Sandboxes of sessions that have or are getting one, of pools, and (unless `reserved`) of sessions that wait for one.

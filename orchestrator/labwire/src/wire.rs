@@ -227,6 +227,8 @@ pub fn settings(config: &Config, holder: String) -> Settings {
         bearer_ttl: config.limits.bearer_ttl,
         reconcile_every: config.limits.reconcile_every,
         freeze_grace: config.limits.freeze_grace,
+        notice: config.privacy.notice.clone(),
+        retention_every: config.privacy.every,
         ..Settings::default()
     }
 }

@@ -1,3 +1,4 @@
+import { privacyFr } from './privacy.fr';
 import type { Key } from './index.svelte';
 
 /** Français. */
@@ -232,7 +233,6 @@ export const fr: Record<Key, string> = {
   'end.settling': 'Le temps est en cours de calcul…',
   'end.points': 'Résultat : {points} points sur {total}',
   'end.replay': 'Revoir ce que vous avez fait',
-  'end.looked': 'Qui a regardé ce TP',
   'end.again': 'Recommencer',
 
   'demo.title': 'Voir comment on fait',
@@ -518,4 +518,6 @@ export const fr: Record<Key, string> = {
   'error.voucher-other-course.next': 'Ouvrez un TP de ce cours et utilisez-le là.',
   'error.voucher-guesses': 'Trop de codes erronés.',
   'error.voucher-guesses.next': 'Réessayez dans une heure, le papier sous les yeux.',
+
+  ...privacyFr,
 };

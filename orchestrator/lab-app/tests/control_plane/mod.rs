@@ -4,6 +4,7 @@ mod keyring;
 mod kit;
 mod metering;
 mod pools;
+mod privacy;
 mod provisioning;
 mod queue;
 mod random;

@@ -4,6 +4,7 @@ mod blobs;
 mod clock;
 mod lti;
 mod platform;
+mod privacy;
 mod runtime;
 mod store;
 
@@ -11,6 +12,7 @@ pub use blobs::*;
 pub use clock::*;
 pub use lti::*;
 pub use platform::*;
+pub use privacy::*;
 pub use runtime::*;
 pub use store::*;
 

@@ -46,6 +46,7 @@ pub(super) struct State {
     pub swept: HashSet<GrantId>,
     pub vouchers: super::vouchers::Vouchers,
     pub lti: super::lti::LtiTables,
+    pub privacy: super::privacy::PrivacyTables,
 }
 
 #[derive(Debug)]
@@ -127,6 +128,9 @@ impl State {
 
     pub fn recording_open(&mut self, session: SessionId) -> Result<RecordingHead, StoreError> {
         self.session(session)?;
+        if !self.recordings.contains_key(&session) {
+            self.not_erased(session)?;
+        }
         let fresh = || RecordingRow {
             head: RecordingHead {
                 session,

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-const DURATION: &str = "write a duration like 90s, 45m or 2h";
+pub(super) const DURATION: &str = "write a duration like 90s, 45m or 2h";
 pub(super) const BOOLEAN: &str = "write true or false";
 
 impl Config {
@@ -131,6 +131,7 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
     let courses = courses(top.list("courses", problems), problems);
     let http = http(args, top.section("http", problems), base, problems);
     let lti = lti(top.section("lti", problems), problems);
+    let privacy = super::privacy::read(top.section("privacy", problems), problems);
     let log = log(args, top.section("log", problems), problems);
     top.close(problems);
     let database = SecretString::from(database);
@@ -154,6 +155,7 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
         courses,
         http,
         lti,
+        privacy,
         log,
     };
     storage::check_replicas(&config, problems);
@@ -171,7 +173,7 @@ fn database(s: &str) -> Option<String> {
     ok.then(|| s.to_owned())
 }
 
-fn duration(s: &str) -> Option<Duration> {
+pub(super) fn duration(s: &str) -> Option<Duration> {
     Span::try_from(s.to_owned())
         .ok()
         .filter(|s| s.secs > 0)

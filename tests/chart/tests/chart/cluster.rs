@@ -230,6 +230,26 @@ fn cluster_trial_installs_runs_a_lab_upgrades_and_leaves_nothing() {
     };
     let login: serde_yaml::Value =
         serde_yaml::from_str(&post("/api/v1/launch", "", &format!(r#"{{"token":"{token}"}}"#))).expect("JSON");
+    // nobody starts before they were told: the refusal is not wanted here, so the version is asked for
+    let notice = here
+        .kubectl(&[
+            "exec",
+            "deploy/labwire",
+            "-c",
+            "serve",
+            "--",
+            "wget",
+            "-qO-",
+            &format!("--header=Authorization: Bearer {}", lab_chart::text(&login, "bearer")),
+            "http://127.0.0.1:8080/api/v1/notice",
+        ])
+        .expect_ok();
+    let notice: serde_yaml::Value = serde_yaml::from_str(&notice).expect("JSON");
+    post(
+        "/api/v1/notice",
+        lab_chart::text(&login, "bearer"),
+        &format!(r#"{{"version":"{}"}}"#, lab_chart::text(&notice, "version")),
+    );
     post(
         "/api/v1/sessions",
         lab_chart::text(&login, "bearer"),
