@@ -19,7 +19,7 @@ export const privacyEn = {
   'told.long.recordings': 'Recordings: {time} after the lab’s end; those of exams: {exam}.',
   'told.long.actions': 'Results of checks, and your name beside your labs: {time}.',
   'told.long.audit': 'Who looked: {time}.',
-  'told.long.ledger': 'The account of lab time is kept, without your name.',
+  'told.long.ledger': 'The account of lab time is kept under the id that your course knows you by, without your name.',
   'told.rights': 'Your rights',
   'told.rights.list': 'You may ask for a copy of your data, have it corrected or erased, and object to its use. You may also complain to your data-protection authority (in France, the CNIL).',
   'told.rights.contact': 'Whom to ask: {contact}',
@@ -37,7 +37,7 @@ export const privacyEn = {
   'error.person-live.next': 'Stop it under Sessions, and erase when it has ended.',
 
   'look.title': 'Who looked at my labs',
-  'look.text': 'Everybody who watched, replayed, stopped or took along your work in this course. Only you see this list.',
+  'look.text': 'Everybody who watched, replayed, stopped or took along your work in this course, each time.',
   'look.none': 'Nobody has looked at your labs.',
   'look.more': 'Show older ones',
   'look.when': 'When',

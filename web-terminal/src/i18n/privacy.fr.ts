@@ -21,7 +21,7 @@ export const privacyFr: Record<keyof typeof privacyEn, string> = {
   'told.long.recordings': 'Les enregistrements : {time} après la fin du TP ; ceux des examens : {exam}.',
   'told.long.actions': 'Les résultats des vérifications, et votre nom à côté de vos TP : {time}.',
   'told.long.audit': 'Qui a regardé : {time}.',
-  'told.long.ledger': 'Le compte du temps de TP est conservé, sans votre nom.',
+  'told.long.ledger': 'Le compte du temps de TP est conservé sous l’identifiant que votre cours vous donne, sans votre nom.',
   'told.rights': 'Vos droits',
   'told.rights.list': 'Vous pouvez demander une copie de vos données, les faire corriger ou effacer, et vous opposer à leur utilisation. Vous pouvez aussi saisir votre autorité de protection des données (en France, la CNIL).',
   'told.rights.contact': 'À qui s’adresser : {contact}',
@@ -39,7 +39,7 @@ export const privacyFr: Record<keyof typeof privacyEn, string> = {
   'error.person-live.next': 'Arrêtez-le sous Sessions, et effacez quand il est terminé.',
 
   'look.title': 'Qui a regardé mes TP',
-  'look.text': 'Toutes les personnes qui ont regardé, rejoué, arrêté ou emporté votre travail dans ce cours. Vous seul·e voyez cette liste.',
+  'look.text': 'Toutes les personnes qui ont regardé, rejoué, arrêté ou emporté votre travail dans ce cours, chaque fois.',
   'look.none': 'Personne n’a regardé vos TP.',
   'look.more': 'Montrer les plus anciens',
   'look.when': 'Quand',

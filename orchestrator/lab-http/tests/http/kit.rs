@@ -259,7 +259,7 @@ impl Kit {
     }
 
     /// What a POST answers, byte for byte.
-    pub async fn bytes(&self, path: &str, bearer: &str, body: Value) -> Vec<u8> {
+    pub async fn posted(&self, path: &str, bearer: &str, body: Value) -> Vec<u8> {
         let request = Request::post(path)
             .header(header::HOST, "localhost:8080")
             .header(header::AUTHORIZATION, format!("Bearer {bearer}"))

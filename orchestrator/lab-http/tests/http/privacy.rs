@@ -170,7 +170,7 @@ async fn operations_export_a_person_whole_and_the_person_sees_it() {
     );
 
     let export = kit
-        .bytes("/api/v1/people/export", &operations, json!({ "subject": "ana" }))
+        .posted("/api/v1/people/export", &operations, json!({ "subject": "ana" }))
         .await;
     let mut archive = zip::ZipArchive::new(Cursor::new(export)).unwrap();
     let mut read = |name: &str| {
