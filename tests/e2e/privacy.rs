@@ -249,7 +249,10 @@ async fn a_recording_whose_time_has_come_goes_and_what_was_billed_stays() -> Res
     tab.shows(SH, "kept-42", 10).await?;
     drop(tab);
     let folder = server.data_dir()?.join("recordings");
-    ensure!(!every_file(&folder)?.is_empty(), "it is recorded");
+    eventually("it is recorded", Duration::from_secs(20), || async {
+        Ok((!every_file(&folder)?.is_empty()).then_some(()))
+    })
+    .await?;
     over(&server, &learner, &session).await?;
     eventually("its objects are gone", Duration::from_secs(30), || async {
         Ok(every_file(&folder)?.is_empty().then_some(()))

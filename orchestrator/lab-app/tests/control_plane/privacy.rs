@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use lab_app::{
     Metrics, Ports,
-    privacy::{By, EXPORT_QUEUE, People, Retention},
+    privacy::{By, EXPORT_QUEUE, People, Retention, Swept},
 };
 use lab_core::{
     SessionId, Timestamp,
@@ -181,7 +181,7 @@ impl Small {
         )
     }
 
-    async fn sweep(&self) -> Result<Option<lab_app::privacy::Swept>, lab_app::AppError> {
+    async fn sweep(&self) -> Result<Option<Swept>, lab_app::AppError> {
         self.sweeper("a").sweep(&CancellationToken::new()).await
     }
 
@@ -203,7 +203,7 @@ fn noise(seed: u64, bytes: usize) -> Vec<u8> {
 async fn a_recording_goes_when_its_time_has_come_and_not_before() {
     let small = Small::new(3, 100).await;
     small.clock.advance(MONTH - Duration::from_secs(1));
-    assert_eq!(small.sweep().await.unwrap().unwrap(), Default::default());
+    assert_eq!(small.sweep().await.unwrap().unwrap(), Swept::default());
     assert_eq!(small.objects().len(), 3);
     small.clock.advance(Duration::from_secs(1));
     let swept = small.sweep().await.unwrap().unwrap();

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use lab_core::{
     SessionId, Subject,
     launch::Role,
-    port::{AuditEvent, Clock as _, ErrorKind, LtiStore as _, PrivacyStore as _, Store as _},
+    port::{AuditEvent, Clock as _, ErrorKind, LtiStore as _, PrivacyStore as _, SessionFilter, Store as _},
 };
 use serde_json::{Value, json};
 use std::io::{Cursor, Read};
@@ -60,7 +60,13 @@ async fn nothing_is_provisioned_before_a_learner_was_told_and_they_are_told_once
     );
     let version = refused.json()["refusal"]["version"].clone();
     assert!(refused.json()["next"].as_str().unwrap().contains("/api/v1/notice"));
-    assert!(kit.store.session_list(&Default::default()).await.unwrap().is_empty());
+    assert!(
+        kit.store
+            .session_list(&SessionFilter::default())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     let notice = kit.get("/api/v1/notice", Some(&bearer)).await.json();
     assert_eq!(

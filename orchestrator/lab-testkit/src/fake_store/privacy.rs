@@ -7,10 +7,10 @@ use super::{
 use async_trait::async_trait;
 use lab_core::{
     CourseId, SessionId, Subject, Timestamp,
-    entitlement::Feature,
+    entitlement::{Feature, Refusal},
     launch::Role,
     metering::{Account, Transaction},
-    port::{AuditEvent, PrivacyStore, RETENTION_LEASE, StoreError},
+    port::{AdmitRequest, AuditEvent, PrivacyStore, RETENTION_LEASE, StoreError},
     privacy::{
         Acknowledgement, Before, Class, Due, Erased, Erasure, Footprint, LOOKS_PAGE, Look, NoticeVersion, PEOPLE_PAGE,
         PersonSummary, Removal, RetentionRun, Traces, WALL_SPAN, is_pseudonym,
@@ -36,6 +36,14 @@ pub(super) struct PrivacyTables {
 impl State {
     pub fn told(&self, subject: &Subject, version: &NoticeVersion) -> Option<Timestamp> {
         self.privacy.notices.get(&(subject.clone(), version.clone())).copied()
+    }
+
+    /// Why a click is refused when nothing else is in its way.
+    pub fn untold(&self, r: &AdmitRequest) -> Option<Refusal> {
+        let version = r.notice.clone()?;
+        self.told(&r.subject, &version)
+            .is_none()
+            .then_some(Refusal::Notice { version })
     }
 
     /// Refuses what would bring back data of somebody who was forgotten.
@@ -185,7 +193,7 @@ impl State {
                 for s in self.sessions.values_mut() {
                     let named = s.name != s.subject.as_str();
                     if takes(named && s.over_at.is_some_and(|over| over <= before)) {
-                        s.name = s.subject.0.clone();
+                        s.name.clone_from(&s.subject.0);
                     }
                 }
             }
@@ -318,12 +326,12 @@ impl State {
             self.checks.remove(&id);
             self.privacy.erased.insert(id);
             if let Some(s) = self.sessions.get_mut(&id) {
-                s.subject = e.pseudonym.clone();
-                s.name = e.pseudonym.0.clone();
+                s.subject.clone_from(&e.pseudonym);
+                s.name.clone_from(&e.pseudonym.0);
             }
         }
         for row in self.usage.values_mut().filter(|row| row.subject == e.subject) {
-            row.subject = e.pseudonym.clone();
+            row.subject.clone_from(&e.pseudonym);
         }
         self.privacy.notices.retain(|(s, _), _| *s != e.subject);
         let gone: Vec<_> = self
@@ -335,7 +343,7 @@ impl State {
         self.tickets.retain(|_, t| !gone.contains(&t.login));
         self.logins.retain(|id, _| !gone.contains(id));
         for g in self.grants.values_mut().filter(|g| g.subject == e.subject) {
-            g.subject = e.pseudonym.clone();
+            g.subject.clone_from(&e.pseudonym);
         }
         self.vouchers.rename(&e.subject, &e.pseudonym);
         self.rename_in_audit(e);
@@ -368,16 +376,16 @@ impl State {
                         row.cause = format!("{}:{}", event.role.name(), e.pseudonym);
                     }
                 }
-                event.actor = e.pseudonym.clone();
-                event.actor_name = e.pseudonym.0.clone();
+                event.actor.clone_from(&e.pseudonym);
+                event.actor_name.clone_from(&e.pseudonym.0);
             }
             if event.about.as_ref() == Some(&e.subject) {
                 event.about = Some(e.pseudonym.clone());
             }
         }
         if let Some(pause) = self.paused.as_mut().filter(|p| p.by == e.subject) {
-            pause.by = e.pseudonym.clone();
-            pause.by_name = e.pseudonym.0.clone();
+            pause.by.clone_from(&e.pseudonym);
+            pause.by_name.clone_from(&e.pseudonym.0);
         }
     }
 }

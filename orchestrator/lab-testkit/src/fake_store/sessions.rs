@@ -80,10 +80,8 @@ impl State {
                 detail,
             });
         }
-        if let Some(version) = r.notice.clone()
-            && self.told(&r.subject, &version).is_none()
-        {
-            return Ok(Admission::Refused(Refusal::Notice { version }));
+        if let Some(refusal) = self.untold(r) {
+            return Ok(Admission::Refused(refusal));
         }
         let claimed = self.pool_claim(&r.digest, r.at);
         let (id, sandbox) = claimed.unwrap_or((r.session, SandboxId(r.session.0)));

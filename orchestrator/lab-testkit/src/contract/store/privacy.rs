@@ -7,8 +7,8 @@ use lab_core::{
     journal::CheckOutcome,
     launch::{Login, Role},
     port::{
-        Admission, AdmitRequest, AuditEvent, ChunkAppend, ErrorKind, RETENTION_LEASE, Session, Store, StoreError,
-        recorder_lease,
+        Admission, AdmitRequest, AuditEvent, ChunkAppend, ErrorKind, RETENTION_LEASE, Session, SessionFilter, Store,
+        StoreError, recorder_lease,
     },
     privacy::{
         Acknowledgement, Class, Erased, Erasure, Footprint, NoticeVersion, Removal, Retention, SECOND_LOOK, pseudonym,
@@ -117,7 +117,7 @@ pub async fn nobody_starts_before_they_were_told_and_nobody_is_told_twice(store:
         admit().await,
         Admission::Refused(Refusal::Notice { version: version() })
     );
-    assert_eq!(school.store.session_list(&Default::default()).await.unwrap(), []);
+    assert_eq!(school.store.session_list(&SessionFilter::default()).await.unwrap(), []);
     let store = &school.store;
     let known = async |who: &str| store.notice_acknowledged(&who.into(), &version()).await.unwrap();
     assert_eq!(known("ada").await, None);
