@@ -156,29 +156,28 @@ impl Recordings {
                 return Err(damaged(session, at, "a chunk is missing"));
             }
             at = chunk.end;
-            self.decode(session, &chunk, &bytes, &mut each)?;
+            decode(session, &chunk, &bytes, &mut each)?;
         }
         Ok(())
     }
+}
 
-    /// The records of one chunk.
-    pub(crate) fn decode(
-        &self,
-        session: SessionId,
-        chunk: &Chunk,
-        bytes: &[u8],
-        mut each: impl FnMut(u64, u64, &Record),
-    ) -> Result<(), AppError> {
-        let mut decoder = Decoder::new(chunk.start);
-        decoder.push(bytes);
-        loop {
-            let start = decoder.offset();
-            match decoder.next_record() {
-                Ok(Some(record)) => each(start, decoder.offset(), &record),
-                Ok(None) if decoder.offset() == chunk.end => return Ok(()),
-                Ok(None) => return Err(damaged(session, start, "a record is cut")),
-                Err(e) => return Err(damaged(session, e.at(), "a record is damaged")),
-            }
+/// The records of one chunk.
+pub(crate) fn decode(
+    session: SessionId,
+    chunk: &Chunk,
+    bytes: &[u8],
+    mut each: impl FnMut(u64, u64, &Record),
+) -> Result<(), AppError> {
+    let mut decoder = Decoder::new(chunk.start);
+    decoder.push(bytes);
+    loop {
+        let start = decoder.offset();
+        match decoder.next_record() {
+            Ok(Some(record)) => each(start, decoder.offset(), &record),
+            Ok(None) if decoder.offset() == chunk.end => return Ok(()),
+            Ok(None) => return Err(damaged(session, start, "a record is cut")),
+            Err(e) => return Err(damaged(session, e.at(), "a record is damaged")),
         }
     }
 }

@@ -202,7 +202,7 @@ fn noise(seed: u64, bytes: usize) -> Vec<u8> {
 #[tokio::test]
 async fn a_recording_goes_when_its_time_has_come_and_not_before() {
     let small = Small::new(3, 100).await;
-    small.clock.advance(MONTH - Duration::from_secs(1));
+    small.clock.advance(MONTH.saturating_sub(Duration::from_secs(1)));
     assert_eq!(small.sweep().await.unwrap().unwrap(), Swept::default());
     assert_eq!(small.objects().len(), 3);
     small.clock.advance(Duration::from_secs(1));
@@ -254,7 +254,7 @@ async fn what_a_late_recorder_put_and_what_was_moved_aside_goes_too() {
         .put(&small.key("late"), Bytes::from_static(b"late"))
         .await
         .unwrap();
-    small.clock.advance(SECOND_LOOK - Duration::from_secs(1));
+    small.clock.advance(SECOND_LOOK.saturating_sub(Duration::from_secs(1)));
     small.sweep().await.unwrap().unwrap();
     assert_eq!(small.objects().len(), 1, "not yet");
     small.clock.advance(Duration::from_secs(1));

@@ -7,7 +7,7 @@ use lab_core::{
     journal::CheckOutcome,
     launch::{Login, Role, Ticket, TicketScope, lti::Attempt},
     operations::{PauseChange, PauseNotice},
-    port::{AuditEvent, LtiStore as _, PrivacyStore as _, Store},
+    port::{AuditEvent, PrivacyStore as _, Store},
     privacy::{Acknowledgement, Erased, Erasure, NoticeVersion, pseudonym},
     provisioning::{EndReason, SessionEvent},
 };

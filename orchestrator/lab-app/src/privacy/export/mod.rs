@@ -5,7 +5,10 @@ mod page;
 mod tables;
 
 use super::people::PersonView;
-use crate::{AppError, Ports, recording::Recordings};
+use crate::{
+    AppError, Ports,
+    recording::{Recordings, decode},
+};
 use archive::Archive;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
@@ -32,7 +35,8 @@ const PAGE: u32 = 500;
 /// The archive's bytes. The work is done as they are asked for: who goes away stops it, and no task is left.
 pub(super) fn export(ports: Ports, person: PersonView) -> BoxStream<'static, ExportPiece> {
     let (out, pieces) = mpsc::channel(EXPORT_QUEUE);
-    let work = async move { write(&ports, &person, Archive::new(out)).await };
+    // boxed: the packer keeps its window in the future
+    let work = async move { Box::pin(write(&ports, &person, Archive::new(out))).await };
     let failure = once(work).filter_map(|done| async { done.err().map(Err) });
     let pieces = stream::unfold(pieces, |mut pieces| async {
         let piece = pieces.recv().await?;
@@ -145,7 +149,7 @@ async fn recording(ports: &Ports, session: &Session, archive: &mut Archive) -> R
             .await?;
         for chunk in &chunks {
             let bytes = recordings.chunk_bytes(session.id, chunk).await?;
-            recordings.decode(session.id, chunk, &bytes, |_, _, record| exporter.add(record))?;
+            decode(session.id, chunk, &bytes, |_, _, record| exporter.add(record))?;
             archive.write(&exporter.take()).await?;
         }
         archive.write(&exporter.finish()).await?;
