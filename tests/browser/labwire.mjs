@@ -41,8 +41,9 @@ export async function eventually(what, withinMs, look) {
 }
 
 export class Labwire {
-  /** `labs`: further labs as [id, function from a shipped lab's text to the new one's]. `runtime`: `process` for labs of this machine's programs. */
-  static async start({ labs: further = [], runtime = 'docker' } = {}) {
+  /** `labs`: further labs as [id, function from a shipped lab's text to the new one's]. `runtime`: `process` for labs of this machine's programs.
+   * `config`: further lines of the configuration. */
+  static async start({ labs: further = [], runtime = 'docker', config = [] } = {}) {
     if (!existsSync(binary)) throw new Error(`${binary} is not built: run \`make build-release\``);
     const me = new Labwire();
     me.dir = mkdtempSync(join(tmpdir(), 'labwire-browser-'));
@@ -76,6 +77,7 @@ export class Labwire {
         ...(me.boxes ? [`  state_dir: ${me.boxes}`] : []),
         'courses:',
         '  - {id: net, title: Networks in practice}',
+        ...config,
         '',
       ].join('\n'),
     );
@@ -131,9 +133,11 @@ export class Labwire {
     return this.link('--learner', name.toLowerCase().replaceAll(/[^a-z]/g, ''), '--name', name, '--role', role);
   }
 
-  /** A tab in a profile of its own; its console errors and failed requests are collected. */
-  async tab({ width = 1280, height = 800, locale = 'en-GB', ...more } = {}) {
+  /** A tab in a profile of its own; its console errors and failed requests are collected. Its person has the notice read as soon as it is
+   * shown, unless `reads` is false. */
+  async tab({ width = 1280, height = 800, locale = 'en-GB', reads = true, ...more } = {}) {
     const context = await this.browser.newContext({ viewport: { width, height }, locale, ...more });
+    if (reads) await context.addInitScript(() => new MutationObserver(() => document.querySelector('[data-testid="told-yes"]:not(:disabled)')?.click()).observe(document, { childList: true, subtree: true }));
     const page = await context.newPage();
     page.problems = [];
     page.on('console', (m) => m.type() === 'error' && page.problems.push(m.text()));

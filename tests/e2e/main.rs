@@ -11,4 +11,5 @@ mod hostile;
 mod labs;
 mod lti;
 mod pools;
+mod privacy;
 mod replicas;

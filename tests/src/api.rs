@@ -22,8 +22,30 @@ pub struct Api {
 }
 
 impl Api {
-    /// Presents a launch token.
+    /// Presents a launch token, and reads the notice, as people do who want their lab.
     pub async fn launch(url: &str, token: &str) -> Result<Self> {
+        let api = Self::sign_in(url, token).await?;
+        if api.login["role"] == "learner" {
+            match api.read_notice().await {
+                // a release that had none, in the middle of an upgrade
+                Err(e) if e.downcast_ref::<ApiError>().is_some_and(|e| e.status == 404) => {}
+                done => done?,
+            }
+        }
+        Ok(api)
+    }
+
+    /// Acknowledges the notice of this installation.
+    pub async fn read_notice(&self) -> Result<()> {
+        let notice = self.get("/notice").await?;
+        if notice["acknowledged_at"].is_null() {
+            self.post("/notice", &json!({ "version": notice["version"] })).await?;
+        }
+        Ok(())
+    }
+
+    /// Presents a launch token, and nothing else.
+    pub async fn sign_in(url: &str, token: &str) -> Result<Self> {
         let client = crate::client();
         let base = format!("{url}/api/v1");
         let answer = send(client.post(format!("{base}/launch")).json(&json!({ "token": token }))).await?;
@@ -69,9 +91,28 @@ impl Api {
         .await
     }
 
+    /// Bytes that a POST answers with.
+    pub async fn post_for_bytes(&self, path: &str, body: &Value) -> Result<Vec<u8>> {
+        let request = self.client.post(format!("{}{path}", self.base));
+        let answer = request.bearer_auth(&self.bearer).json(body).send().await?;
+        ensure!(answer.status().is_success(), "{path}: {}", answer.status());
+        Ok(answer.bytes().await?.to_vec())
+    }
+
     /// Starts (or returns to) the lab; the session's id.
     pub async fn start(&self, lab: &str) -> Result<String> {
-        let session = self.post("/sessions", &json!({ "lab": lab })).await?;
+        let body = json!({ "lab": lab });
+        let session = match self.post("/sessions", &body).await {
+            // signed in at a release that had no notice, or one that said something else
+            Err(e)
+                if e.downcast_ref::<ApiError>()
+                    .is_some_and(|e| e.body["code"] == "privacy-notice") =>
+            {
+                self.read_notice().await?;
+                self.post("/sessions", &body).await?
+            }
+            done => done?,
+        };
         Ok(session["id"].as_str().context("a session has an id")?.to_owned())
     }
 

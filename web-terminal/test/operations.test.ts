@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { en } from '../src/i18n/en';
-import { byReason, bytes, idle, LATE_S, unlisted } from '../src/pages/operations/counts';
+import { byReason, bytes, idle, late, LATE_S, unlisted } from '../src/pages/operations/counts';
 
 const row = (reason: string, lab: string, count: number, last_at = 0, after_ready = false) => ({ reason, lab, count, last_at, after_ready });
 
@@ -61,4 +61,10 @@ describe('damaged uploads', () => {
 it('bytes are said in the unit that fits, and a second is not late', () => {
   expect([bytes(0), bytes(1023), bytes(1024), bytes(3 * 1048576)]).toEqual(['0 B', '1023 B', '1.0 KiB', '3.0 MiB']);
   expect(LATE_S).toBeGreaterThan(1);
+});
+
+it('what has had its time for a day is not going by itself', () => {
+  const of = (overdue_s: number) => ({ code: null, classes: [{ class: 'audit', due: 1, overdue_s, removed: 0, removed_at: null }] });
+  expect(late(of(3600))).toBe(false);
+  expect(late(of(90_000))).toBe(true);
 });

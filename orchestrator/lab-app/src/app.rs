@@ -10,6 +10,7 @@ use crate::{
     live::Wall,
     metering::{Accounts, Meter},
     operations::Operations,
+    privacy::Retention,
     provisioning::{Pools, Reconciler},
     recording::Recordings,
     tasks::{Background, TaskDied},
@@ -91,6 +92,14 @@ impl App {
         background.start("hints", |stop| crate::tasks::listen(hints, intent, stop));
         let (ports, metrics, holder) = (self.ports.clone(), self.metrics.clone(), self.settings.holder.clone());
         background.start("sweeper", |stop| crate::tasks::sweep(ports, metrics, holder, stop));
+        let retention = Retention::new(
+            self.ports.clone(),
+            self.settings.notice.retention.clone(),
+            self.settings.holder.clone(),
+            self.metrics.clone(),
+        );
+        let every = self.settings.retention_every;
+        background.start("retention", |stop| retention.run(every, stop));
         let died = background.until_cancelled().await;
         // browsers are told at once, while the others finish what they are at: the door waits for the goodbye two seconds only
         let hubs = crate::tasks::within("hubs", crate::tasks::HUBS_SHUTDOWN_MAX, self.hubs.shutdown());

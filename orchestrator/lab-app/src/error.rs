@@ -99,6 +99,7 @@ impl AppError {
                     format!("your plan allows {max} lab(s) at once; stop the other first")
                 }
                 Refusal::Paused { reason, .. } => format!("new labs are paused: {reason}"),
+                Refusal::Notice { .. } => "what is recorded of you has to be read first".into(),
             },
             _ => match self.kind() {
                 ErrorKind::NotFound => "it is not there".into(),

@@ -2,8 +2,8 @@
 //!
 //! The seven stages, in the order of the flow: [`launch`] makes logins of links, [`entitlement`] admits, [`provisioning`] reconciles
 //! sessions with sandboxes, [`terminal`] holds one hub per running session, [`recording`] copies each hub's journal to durable
-//! storage, [`live`] shows a course, [`metering`] settles. Beside them, [`grading`] takes grades back to courses and
-//! [`operations`] shows the whole installation.
+//! storage, [`live`] shows a course, [`metering`] settles. Beside them, [`grading`] takes grades back to courses,
+//! [`operations`] shows the whole installation, and [`privacy`] tells people what is kept of them, hands it out and lets it go.
 
 mod app;
 pub mod entitlement;
@@ -16,6 +16,7 @@ pub mod metering;
 mod metrics;
 pub mod operations;
 mod ports;
+pub mod privacy;
 pub mod provisioning;
 pub mod recording;
 mod tasks;

@@ -55,6 +55,11 @@ pub struct Metrics {
     pub alerts_total: IntCounterVec,
     /// Tries to send an alert, by channel and outcome (`sent`, or why not).
     pub alert_deliveries_total: IntCounterVec,
+    /// Rows and recordings removed because they had had their time, by class.
+    pub retention_removed_total: IntCounterVec,
+    /// What had had its time and was still there when the sweep ended, by class: more than 0 for long means that it fails. Of the
+    /// process that sweeps.
+    pub retention_due: IntGaugeVec,
     /// Errors by code.
     pub errors_total: IntCounterVec,
     /// Reconcile runs by outcome code.
@@ -64,107 +69,127 @@ pub struct Metrics {
 impl Metrics {
     /// Makes and registers them; fails only when one is registered twice.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
-            let c = IntCounter::new(name, help)?;
-            registry.register(Box::new(c.clone()))?;
-            Ok(c)
-        };
-        let counters = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
-            let c = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(c.clone()))?;
-            Ok(c)
-        };
-        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
-            let g = IntGauge::new(name, help)?;
-            registry.register(Box::new(g.clone()))?;
-            Ok(g)
-        };
-        let gauges = |name: &str, help: &str, labels: &[&str]| -> Result<IntGaugeVec, prometheus::Error> {
-            let g = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(g.clone()))?;
-            Ok(g)
-        };
-        let click_to_prompt_seconds = Histogram::with_opts(
-            // 0.25 s is a warm pool, 2.5 s the promise for a cold container, 60 s the default ready_within
-            HistogramOpts::new(
+        let new = New(registry);
+        // 0.25 s is a warm pool, 2.5 s the promise for a cold container, 60 s the default ready_within
+        let click_buckets = vec![0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 4.0, 8.0, 15.0, 30.0, 60.0];
+        // the first is no wait at all; an hour is the longest lab
+        let queue_buckets = vec![1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0];
+        Ok(Self {
+            click_to_prompt_seconds: new.histogram(
                 "labwire_click_to_prompt_seconds",
                 "From the click to the first usable prompt",
-            )
-            .buckets(vec![0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 4.0, 8.0, 15.0, 30.0, 60.0]),
-        )?;
-        registry.register(Box::new(click_to_prompt_seconds.clone()))?;
-        let queue_wait_seconds = Histogram::with_opts(
-            // the first is no wait at all; an hour is the longest lab
-            HistogramOpts::new("labwire_queue_wait_seconds", "From the click to the session's turn")
-                .buckets(vec![1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0]),
-        )?;
-        registry.register(Box::new(queue_wait_seconds.clone()))?;
-        Ok(Self {
-            click_to_prompt_seconds,
-            sessions: gauges("labwire_sessions", "Sessions that are not over, by state", &["state"])?,
-            pool_sandboxes: gauges(
+                click_buckets,
+            )?,
+            sessions: new.gauges("labwire_sessions", "Sessions that are not over, by state", &["state"])?,
+            pool_sandboxes: new.gauges(
                 "labwire_pool_sandboxes",
                 "Sandboxes of warm pools, by lab and state",
                 &["lab", "state"],
             )?,
-            pool_drained_total: counters(
+            pool_drained_total: new.counters(
                 "labwire_pool_drained_total",
                 "Pool sandboxes removed unused, by reason",
                 &["reason"],
             )?,
-            pool_claims_total: counters(
+            pool_claims_total: new.counters(
                 "labwire_pool_claims_total",
                 "New sessions of labs with a pool, served warm or cold",
                 &["outcome"],
             )?,
-            vouchers_total: counters(
+            vouchers_total: new.counters(
                 "labwire_vouchers_total",
                 "Voucher codes typed, by what came of them",
                 &["outcome"],
             )?,
-            queue_sessions: gauge("labwire_queue_sessions", "Sessions that wait for their turn")?,
-            queue_wait_seconds,
-            launches_paused: gauge("labwire_launches_paused", "Whether new launches are refused, 0 or 1")?,
-            terminals_attached: gauges("labwire_terminals_attached", "Attached terminals, by role", &["role"])?,
-            recorder_lag_bytes: gauge("labwire_recorder_lag_bytes", "Journal bytes not yet durable")?,
+            queue_sessions: new.gauge("labwire_queue_sessions", "Sessions that wait for their turn")?,
+            queue_wait_seconds: new.histogram(
+                "labwire_queue_wait_seconds",
+                "From the click to the session's turn",
+                queue_buckets,
+            )?,
+            launches_paused: new.gauge("labwire_launches_paused", "Whether new launches are refused, 0 or 1")?,
+            terminals_attached: new.gauges("labwire_terminals_attached", "Attached terminals, by role", &["role"])?,
+            recorder_lag_bytes: new.gauge("labwire_recorder_lag_bytes", "Journal bytes not yet durable")?,
             recorder_lags: Lags::default(),
-            recording_bytes_total: counter("labwire_recording_bytes_total", "Journal bytes made durable")?,
-            terminal_output_bytes_total: counter(
-                "labwire_terminal_output_bytes_total",
-                "Output bytes sent to browsers",
-            )?,
-            viewer_resyncs_total: counter("labwire_viewer_resyncs_total", "Viewers resynchronised by a snapshot")?,
-            recording_lost_bytes_total: counter(
-                "labwire_recording_lost_bytes_total",
-                "Journal bytes a recording lost",
-            )?,
-            recording_quarantined_total: counter(
+            recording_bytes_total: new.counter("labwire_recording_bytes_total", "Journal bytes made durable")?,
+            terminal_output_bytes_total: new
+                .counter("labwire_terminal_output_bytes_total", "Output bytes sent to browsers")?,
+            viewer_resyncs_total: new
+                .counter("labwire_viewer_resyncs_total", "Viewers resynchronised by a snapshot")?,
+            recording_lost_bytes_total: new
+                .counter("labwire_recording_lost_bytes_total", "Journal bytes a recording lost")?,
+            recording_quarantined_total: new.counter(
                 "labwire_recording_quarantined_total",
                 "Uploads that were not what was sent, and were moved aside",
             )?,
-            ledger_held_seconds: gauge("labwire_ledger_held_seconds", "Seconds in open holds")?,
-            grades_pending: gauge("labwire_grades_pending", "Grades that wait to be sent to a course")?,
-            grades_failed: gauge(
+            ledger_held_seconds: new.gauge("labwire_ledger_held_seconds", "Seconds in open holds")?,
+            grades_pending: new.gauge("labwire_grades_pending", "Grades that wait to be sent to a course")?,
+            grades_failed: new.gauge(
                 "labwire_grades_failed",
                 "Grades that a platform refused, or that were given up",
             )?,
-            grades_total: counters(
+            grades_total: new.counters(
                 "labwire_grades_total",
                 "Tries to send a grade, by what came of them",
                 &["code"],
             )?,
-            ledger_unaccounted_seconds: gauge(
+            ledger_unaccounted_seconds: new.gauge(
                 "labwire_ledger_unaccounted_seconds",
                 "Seconds that the last reconciliation could not account for",
             )?,
-            alerts_total: counters("labwire_alerts_total", "Alerts raised, by what they are of", &["of"])?,
-            alert_deliveries_total: counters(
+            alerts_total: new.counters("labwire_alerts_total", "Alerts raised, by what they are of", &["of"])?,
+            alert_deliveries_total: new.counters(
                 "labwire_alert_deliveries_total",
                 "Tries to send an alert, by channel and outcome",
                 &["channel", "outcome"],
             )?,
-            errors_total: counters("labwire_errors_total", "Errors by code", &["code"])?,
-            reconcile_total: counters("labwire_reconcile_total", "Reconcile runs by outcome", &["outcome"])?,
+            retention_removed_total: new.counters(
+                "labwire_retention_removed_total",
+                "Removed because it had had its time, by class",
+                &["class"],
+            )?,
+            retention_due: new.gauges(
+                "labwire_retention_due",
+                "What had had its time and was still there after the sweep, by class",
+                &["class"],
+            )?,
+            errors_total: new.counters("labwire_errors_total", "Errors by code", &["code"])?,
+            reconcile_total: new.counters("labwire_reconcile_total", "Reconcile runs by outcome", &["outcome"])?,
         })
+    }
+}
+
+/// Makes metrics and registers them.
+struct New<'a>(&'a Registry);
+
+impl New<'_> {
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        let counter = IntCounter::new(name, help)?;
+        self.0.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(counters.clone()))?;
+        Ok(counters)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        let gauge = IntGauge::new(name, help)?;
+        self.0.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(gauges.clone()))?;
+        Ok(gauges)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Result<Histogram, prometheus::Error> {
+        let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
+        self.0.register(Box::new(histogram.clone()))?;
+        Ok(histogram)
     }
 }

@@ -2,6 +2,7 @@
 
 use lab_core::{
     port::{Blobs, Clock, Entropy, Mail, Platform, Runtime, Store},
+    privacy::Notice,
     provisioning::PoolSettings,
 };
 use std::{sync::Arc, time::Duration};
@@ -43,6 +44,10 @@ pub struct Settings {
     pub freeze_grace: Duration,
     /// Who is told when time runs low.
     pub alerts: crate::metering::AlertSettings,
+    /// What learners are told, and how long what is kept.
+    pub notice: Notice,
+    /// What has had its time is looked for this often.
+    pub retention_every: Duration,
 }
 
 impl Default for Settings {
@@ -58,6 +63,8 @@ impl Default for Settings {
             reconcile_every: Duration::from_secs(2),
             freeze_grace: crate::metering::FREEZE_GRACE,
             alerts: crate::metering::AlertSettings::default(),
+            notice: Notice::default(),
+            retention_every: crate::privacy::SWEEP_EVERY,
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod live;
 pub mod metering;
 pub mod operations;
 pub mod port;
+pub mod privacy;
 pub mod provisioning;
 pub mod recording;
 pub mod terminal;

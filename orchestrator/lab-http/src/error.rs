@@ -159,6 +159,10 @@ fn next_step(code: &str, status: StatusCode) -> &'static str {
         "voucher-guesses" => "wait until then, with the paper at hand",
         "not-in-plan" => "ask for a plan that includes it",
         "concurrency" => "stop the lab that runs, then start this one",
+        "privacy-notice" => "read GET /api/v1/notice, acknowledge its version by POST /api/v1/notice, then start again",
+        "notice-changed" => "read the notice again, and acknowledge the version it has now",
+        "recording-removed" => "nothing can be read of it any more; how long recordings are kept stands in the notice",
+        "person-live" => "stop the lab that runs, then ask again",
         "launches-paused" => "come back later; a lab that runs already goes on",
         "foreign-origin" => "open the page from this installation's own address",
         _ => match status.as_u16() {

@@ -14,6 +14,8 @@ use utoipa::{
         api::launch::launch, api::launch::rotate, api::me::me, api::lab::list, api::lab::get, api::demo::get,
         api::session::start, api::session::list, api::session::get, api::session::stop, api::session::extend,
         api::voucher::redeem, api::ticket::create, ws::terminal_socket, ws::wall_socket,
+        api::privacy::notice, api::privacy::acknowledge, api::privacy::looks, api::privacy::people, api::privacy::show,
+        api::privacy::export, api::privacy::erase,
         api::recording::index, api::recording::journal, api::recording::export,
         api::usage::list, api::health::health, api::audit::list,
         api::operations::overview, api::pool::list, api::pool::queue, api::operations::pause, api::operations::resume,

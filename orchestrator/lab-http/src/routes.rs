@@ -64,6 +64,13 @@ fn table() -> Vec<Route> {
         post("/api/v1/sessions/{id}/stop", Who::SIGNED, api::session::stop),
         post("/api/v1/sessions/{id}/extend", Who::TERMINALS, api::session::extend),
         post("/api/v1/vouchers/redeem", Who::LEARNER, api::voucher::redeem),
+        get("/api/v1/notice", Who::SIGNED, api::privacy::notice),
+        post("/api/v1/notice", Who::LEARNER, api::privacy::acknowledge),
+        get("/api/v1/looks", Who::LEARNER, api::privacy::looks),
+        get("/api/v1/people", Who::OPERATIONS, api::privacy::people),
+        post("/api/v1/people/show", Who::OPERATIONS, api::privacy::show),
+        post("/api/v1/people/export", Who::OPERATIONS, api::privacy::export),
+        post("/api/v1/people/erase", Who::OPERATIONS, api::privacy::erase),
         post("/api/v1/tickets", Who::TERMINALS, api::ticket::create),
         // sockets bring a ticket, which was made for a role and a session
         get("/api/v1/ws", Who::Anyone, ws::terminal_socket),

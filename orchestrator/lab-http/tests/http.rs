@@ -20,5 +20,7 @@ mod lti;
 mod openapi;
 #[path = "http/operations.rs"]
 mod operations;
+#[path = "http/privacy.rs"]
+mod privacy;
 #[path = "http/ws.rs"]
 mod ws;

@@ -83,7 +83,9 @@ pub(crate) async fn spendings(conn: &mut AnyConnection, at: Timestamp) -> Result
             spent: row::int(r, "spent")?,
         })
     };
-    learners.iter().map(learner).chain(budgets.iter().map(budget)).collect()
+    let told = |s: &Result<Spending, Failure>| !matches!(s, Ok(s) if s.of.is_of_nobody());
+    let learners = learners.iter().map(learner).filter(told);
+    learners.chain(budgets.iter().map(budget)).collect()
 }
 
 /// See [`lab_core::port::MoneyStore::alert_raise`].

@@ -6,8 +6,8 @@ use sqlx::AnyConnection;
 
 pub(crate) async fn append(tx: &mut Tx, e: &AuditEvent) -> Result<(), Failure> {
     sqlx::query(
-        "INSERT INTO audit (occurred_at, actor, actor_name, role, action, session, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO audit (occurred_at, actor, actor_name, role, action, session, detail, course, about)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(e.at.0)
     .bind(e.actor.as_str())
@@ -16,6 +16,8 @@ pub(crate) async fn append(tx: &mut Tx, e: &AuditEvent) -> Result<(), Failure> {
     .bind(e.action.as_str())
     .bind(e.session.map(|s| s.to_string()))
     .bind(e.detail.as_str())
+    .bind(e.course.as_ref().map(ToString::to_string))
+    .bind(e.about.as_ref().map(ToString::to_string))
     .execute(tx.conn())
     .await?;
     Ok(())
@@ -39,6 +41,8 @@ pub(crate) async fn list(conn: &mut AnyConnection, session: Option<SessionId>) -
                 role: launch::role(r)?,
                 action: row::text(r, "action")?,
                 session: session.map(|_| row::id(r, "session")).transpose()?,
+                course: row::text_opt(r, "course")?.map(Into::into),
+                about: row::text_opt(r, "about")?.map(Into::into),
                 detail: row::text(r, "detail")?,
             })
         })

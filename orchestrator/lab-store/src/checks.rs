@@ -19,7 +19,7 @@ pub(crate) async fn record(
     tx.dialect.lock_learner(tx.conn(), &subject).await?;
     sqlx::query(
         "INSERT INTO check_outcome (session, check_id, passed, points, detail, checked_at, best_points)
-         VALUES ($1, $2, $3, $4, $5, $6, $4)
+         SELECT id, $2, $3, $4, $5, $6, $4 FROM session WHERE id = $1 AND erased_at IS NULL
          ON CONFLICT (session, check_id) DO UPDATE SET
              passed = CASE WHEN excluded.checked_at >= check_outcome.checked_at
                  THEN excluded.passed ELSE check_outcome.passed END,

@@ -116,6 +116,39 @@ impl Dialect {
         Ok(())
     }
 
+    /// Keeps what says that somebody was told: they cannot be forgotten until the transaction is over. Taken after
+    /// [`Self::lock_grants`].
+    pub(crate) async fn keep_person(self, conn: &mut AnyConnection, subject: &Subject) -> sqlx::Result<()> {
+        self.lock_notices(
+            conn,
+            subject,
+            "SELECT version FROM notice_ack WHERE subject = $1 ORDER BY version FOR SHARE",
+        )
+        .await
+    }
+
+    /// Waits for those who keep somebody.
+    pub(crate) async fn lock_person(self, conn: &mut AnyConnection, subject: &Subject) -> sqlx::Result<()> {
+        self.lock_notices(
+            conn,
+            subject,
+            "SELECT version FROM notice_ack WHERE subject = $1 ORDER BY version FOR UPDATE",
+        )
+        .await
+    }
+
+    async fn lock_notices(
+        self,
+        conn: &mut AnyConnection,
+        subject: &Subject,
+        statement: &'static str,
+    ) -> sqlx::Result<()> {
+        if self == Self::Postgres {
+            sqlx::query(statement).bind(subject.as_str()).fetch_all(conn).await?;
+        }
+        Ok(())
+    }
+
     /// As [`Self::lock_grants`], of one grant whoever's it is.
     pub(crate) async fn lock_grant(self, conn: &mut AnyConnection, grant: GrantId) -> sqlx::Result<()> {
         if self == Self::Postgres {

@@ -1,6 +1,6 @@
 //! Stage 2, entitlement: grants, and admission in one transaction.
 
-use crate::{costs, db::Tx, error::Failure, ledger, operations, pool, provisioning, row};
+use crate::{costs, db::Tx, error::Failure, ledger, operations, pool, privacy, provisioning, row};
 use lab_core::{
     CourseId, GrantId, PlanId, SandboxId, SessionId, SponsorId, Subject, Timestamp,
     entitlement::{DAY, DayUse, Grant, GrantBalance, Refusal, TimeLeft, draw, source},
@@ -439,6 +439,12 @@ pub(crate) async fn admit(tx: &mut Tx, r: &AdmitRequest) -> Result<Admission, Fa
     if let Some(cap) = cap.filter(|_| today.left(cap) < minimum) {
         let again_at = today.again_at(r.at);
         return Ok(Admission::Refused(Refusal::DailyCap { cap, again_at }));
+    }
+    if let Some(version) = &r.notice
+        && !privacy::told(tx, &r.subject, version).await?
+    {
+        let version = version.clone();
+        return Ok(Admission::Refused(Refusal::Notice { version }));
     }
     // last of all that may refuse: a sandbox that is claimed is used
     let warm = pool::claim(tx, &r.digest, r.at).await?;

@@ -141,7 +141,7 @@ pub(crate) async fn login_get(
         .transpose()
 }
 
-fn read_login(r: &AnyRow) -> Result<Login, Failure> {
+pub(crate) fn read_login(r: &AnyRow) -> Result<Login, Failure> {
     Ok(Login {
         id: row::id(r, "id")?,
         subject: row::text(r, "subject")?.into(),

@@ -2,7 +2,7 @@
 
 use crate::{db::Tx, error::Failure, row};
 use lab_core::{
-    GrantId, SessionId,
+    GrantId, SessionId, Subject, Timestamp,
     metering::{Account, Transaction, TxKind},
     port::LedgerSums,
 };
@@ -76,6 +76,33 @@ pub(crate) async fn of_session(conn: &mut AnyConnection, session: SessionId) -> 
          FROM ledger_tx t JOIN ledger_entry e ON e.tx = t.id WHERE t.session = $1 ORDER BY t.ordinal, e.position",
     )
     .bind(session.to_string())
+    .fetch_all(conn)
+    .await?;
+    fold(&rows)
+}
+
+/// See [`lab_core::port::PrivacyStore::person_ledger`].
+pub(crate) async fn of_person(
+    conn: &mut AnyConnection,
+    subject: &Subject,
+    after: Option<&(Timestamp, String)>,
+    limit: u32,
+) -> Result<Vec<Transaction>, Failure> {
+    let (at, key) = after.map_or((i64::MIN, ""), |(at, key)| (at.0, key.as_str()));
+    let rows = sqlx::query(
+        "SELECT t.id, t.key, t.kind, t.session, t.reason, t.occurred_at, e.account, e.seconds
+         FROM (SELECT * FROM ledger_tx
+               WHERE (occurred_at > $2 OR (occurred_at = $2 AND key > $3))
+                 AND (session IN (SELECT id FROM session WHERE subject = $1)
+                      OR id IN (SELECT x.tx FROM lab_grant g JOIN ledger_entry x ON x.account = 'grant:' || g.id
+                                WHERE g.subject = $1))
+               ORDER BY occurred_at, key LIMIT $4) AS t
+         JOIN ledger_entry e ON e.tx = t.id ORDER BY t.occurred_at, t.key, e.position",
+    )
+    .bind(subject.as_str())
+    .bind(at)
+    .bind(key)
+    .bind(i64::from(limit))
     .fetch_all(conn)
     .await?;
     fold(&rows)

@@ -5,6 +5,7 @@
 //!  launch, lti, entitlement, provisioning, pool, metering, recording, …    the operations' bodies, by stage
 //!  accounts   the port of the administration: statement, alerts, costs, reconciliations
 //!  ledger     posting transactions and reading balances; the only module that writes entries
+//!  privacy/   notices, who looked, what is to go, one person's all
 //!  migrate    the schema, in ../migrations
 //!  blobs      the other port; s3 is its bucket
 //!  hints      what replicas tell each other through Postgres
@@ -32,6 +33,7 @@ mod migrate;
 mod operations;
 mod plans;
 mod pool;
+mod privacy;
 mod provisioning;
 mod recording;
 mod row;

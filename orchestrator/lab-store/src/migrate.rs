@@ -21,6 +21,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("money", include_str!("../migrations/0005_money.sql")),
     ("accounts", include_str!("../migrations/0006_accounts.sql")),
     ("grades", include_str!("../migrations/0007_grades.sql")),
+    ("privacy", include_str!("../migrations/0008_privacy.sql")),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

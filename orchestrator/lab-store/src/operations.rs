@@ -39,6 +39,8 @@ pub(crate) async fn pause(tx: &mut Tx, change: &PauseChange) -> Result<Option<La
         role: Role::Operations,
         action: action.to_owned(),
         session: None,
+        course: None,
+        about: None,
         detail: detail.to_owned(),
     };
     audit::append(tx, &event).await?;

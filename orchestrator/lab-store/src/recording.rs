@@ -9,10 +9,10 @@ use lab_core::{
 use sqlx::{AnyConnection, any::AnyRow};
 
 pub(crate) async fn open(tx: &mut Tx, (session, at): &(SessionId, Timestamp)) -> Result<RecordingHead, Failure> {
-    // selected from its session, so that there is none without one
+    // selected from its session, so that there is none without one, nor of one whose learner was forgotten
     sqlx::query(
         "INSERT INTO recording (session, opened_at, end_offset, chain, chunks, last_us, epoch, state)
-         SELECT id, $2, 0, $3, 0, 0, 0, 'open' FROM session WHERE id = $1
+         SELECT id, $2, 0, $3, 0, 0, 0, 'open' FROM session WHERE id = $1 AND erased_at IS NULL
          ON CONFLICT (session) DO NOTHING",
     )
     .bind(session.to_string())
@@ -129,6 +129,9 @@ pub(crate) async fn close(
         RecordingState::Open => return Err(Failure::conflict("recording", session, "open is not an end")),
         RecordingState::Complete { at } => ("complete", at, None),
         RecordingState::Cut { at, reason } => ("cut", at, Some(reason.clone())),
+        RecordingState::Removed { .. } => {
+            return Err(Failure::conflict("recording", session, "a recorder removes none"));
+        }
     };
     let done = sqlx::query(
         "UPDATE recording SET state = $2, state_at = $3, state_reason = $4
@@ -173,6 +176,8 @@ fn read(r: &AnyRow) -> Result<RecordingHead, Failure> {
             )));
         }
     };
+    let removed = row::time_opt(r, "removed_at")?;
+    let state = removed.map_or(state, |at| RecordingState::Removed { at });
     Ok(RecordingHead {
         session: row::id(r, "session")?,
         end: row::unsigned(r, "end_offset")?,

@@ -2,8 +2,8 @@
 
 use crate::{
     command::{
-        self, controller, doctor, drain, grant, health, lab, link, lti, migrate, plan, reconcile, recording, refund,
-        sandbox, serve, session, sponsor, statement, usage, voucher,
+        self, controller, doctor, drain, grant, health, lab, link, lti, migrate, person, plan, reconcile, recording,
+        refund, retention, sandbox, serve, session, sponsor, statement, usage, voucher,
     },
     config::{Config, ConfigArgs},
 };
@@ -69,6 +69,10 @@ enum Command {
     /// Recordings of sessions
     #[command(subcommand)]
     Recording(recording::RecordingCommand),
+    /// One person's data: what is here, all of it as an archive, none of it any more
+    #[command(subcommand)]
+    Person(person::PersonCommand),
+    Retention(retention::RetentionArgs),
     Migrate(migrate::MigrateArgs),
     /// Print the settings in force, without secrets
     CheckConfig,
@@ -120,6 +124,8 @@ impl Cli {
             Command::Drain(command) => drain::run(&config, command).await,
             Command::Lab(command) => lab::run(&config, command).await,
             Command::Recording(command) => recording::run(&config, command).await,
+            Command::Person(command) => person::run(&config, command).await,
+            Command::Retention(args) => retention::run(&config, args).await,
             Command::Migrate(args) => migrate::run(&config, args).await,
             Command::CheckConfig => command::check_config(&config),
             Command::Doctor => doctor::run(&config).await,

@@ -257,6 +257,8 @@ pub fn settings(config: &Config, holder: String) -> Settings {
         reconcile_every: config.limits.reconcile_every,
         freeze_grace: config.limits.freeze_grace,
         alerts: alerts(config),
+        notice: config.privacy.notice.clone(),
+        retention_every: config.privacy.every,
         ..Settings::default()
     }
 }

@@ -60,6 +60,12 @@ export const accounts = () => request<T.Accounts>('GET', '/operations/accounts')
 export const statement = (query: Record<string, string>) => request<T.Statement>('GET', `/operations/statement?${new URLSearchParams(query)}`);
 export const launchesPause = (reason: string, minutes: number | null) => request<T.Paused>('POST', '/operations/pause', { reason, minutes });
 export const launchesResume = () => request<T.Paused>('POST', '/operations/resume');
+export const notice = () => request<T.Notice>('GET', '/notice');
+export const noticeAcknowledge = (version: string) => request<T.Notice>('POST', '/notice', { version });
+export const looks = (before?: number) => request<T.Look[]>('GET', before === undefined ? '/looks' : `/looks?before=${before}`);
+export const people = (text: string) => request<T.PersonSummary[]>('GET', `/people?${new URLSearchParams({ text })}`);
+export const personShow = (subject: string) => request<T.Person>('POST', '/people/show', { subject });
+export const personErase = (subject: string, confirm: string) => request<T.ErasedPerson>('POST', '/people/erase', { subject, confirm });
 export const audit = (id: string) => request<T.AuditEvent[]>('GET', `/audit?session=${id}`);
 
 export function sessions(filter: { course?: string; live?: boolean }): Promise<T.SessionView[]> {
@@ -84,7 +90,15 @@ export function usage(filter: Record<string, string>): Promise<T.UsageRow[]> {
 
 /** Downloads a file that needs the bearer, so that no link with a secret exists. */
 export async function download(path: string, name: string): Promise<void> {
-  const answer = await fetchRaw('GET', path);
+  await keep(await fetchRaw('GET', path), name);
+}
+
+/** The same of what is asked for by a body: whom it is about is nobody's address. */
+export async function downloadOf(path: string, body: unknown, name: string): Promise<void> {
+  await keep(await fetchRaw('POST', path, body), name);
+}
+
+async function keep(answer: Response, name: string): Promise<void> {
   const url = URL.createObjectURL(await answer.blob());
   const link = Object.assign(document.createElement('a'), { href: url, download: name });
   link.click();

@@ -1,4 +1,5 @@
 /** English. The keys here are the keys there are; `_n` is the plural form. */
+import { privacyEn } from './privacy.en';
 export const en = {
   'app.name': 'Labwire',
   'app.skip': 'Skip to the main part',
@@ -230,7 +231,6 @@ export const en = {
   'end.settling': 'The time is being counted…',
   'end.points': 'Result: {points} of {total} points',
   'end.replay': 'Replay what you did',
-  'end.looked': 'Who looked at this lab',
   'end.again': 'Start again',
 
   'demo.title': 'See how it is done',
@@ -559,4 +559,6 @@ export const en = {
   'accounts.who': 'Of',
   'accounts.when': 'When',
   'accounts.sent': 'Sent',
+
+  ...privacyEn,
 } as const;

@@ -1,3 +1,4 @@
+import { privacyFr } from './privacy.fr';
 import type { Key } from './index.svelte';
 
 /** Français. */
@@ -232,7 +233,6 @@ export const fr: Record<Key, string> = {
   'end.settling': 'Le temps est en cours de calcul…',
   'end.points': 'Résultat : {points} points sur {total}',
   'end.replay': 'Revoir ce que vous avez fait',
-  'end.looked': 'Qui a regardé ce TP',
   'end.again': 'Recommencer',
 
   'demo.title': 'Voir comment on fait',
@@ -561,4 +561,6 @@ export const fr: Record<Key, string> = {
   'accounts.who': 'De',
   'accounts.when': 'Quand',
   'accounts.sent': 'Envoyée',
+
+  ...privacyFr,
 };

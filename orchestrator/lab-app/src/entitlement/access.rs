@@ -7,7 +7,7 @@ use crate::{
     terminal::{FromHub, ToHub, Viewer},
 };
 use lab_core::{
-    SessionId,
+    CourseId, SessionId,
     entitlement::Feature,
     launch::{Login, Role, TicketScope},
     port::{AuditEvent, ErrorKind, Session},
@@ -107,7 +107,8 @@ impl App {
                 "this ticket opens a session, not a wall",
             ));
         };
-        self.audit_append(&opened.login, "view", None, "wall").await?;
+        self.audit_write(&opened.login, "view", (None, Some(course.clone())), "wall")
+            .await?;
         Ok(self.wall.subscribe(course.clone()))
     }
 
@@ -158,6 +159,17 @@ impl App {
         session: Option<SessionId>,
         detail: &str,
     ) -> Result<(), AppError> {
+        self.audit_write(login, action, (session, None), detail).await
+    }
+
+    /// The same, of a session or of a whole course.
+    async fn audit_write(
+        &self,
+        login: &Login,
+        action: &str,
+        (session, course): (Option<SessionId>, Option<CourseId>),
+        detail: &str,
+    ) -> Result<(), AppError> {
         let event = AuditEvent {
             at: self.now(),
             actor: login.subject.clone(),
@@ -165,6 +177,8 @@ impl App {
             role: login.role,
             action: action.to_owned(),
             session,
+            course,
+            about: None,
             detail: detail.to_owned(),
         };
         Ok(self.ports.store.audit_append(&event).await?)

@@ -97,6 +97,7 @@ impl App {
             digest: version.digest,
             hold_secs: HOLD_CHUNK_SECS.min(lab_max.max(MINIMUM_TO_START_SECS)),
             minimum_secs: MINIMUM_TO_START_SECS,
+            notice: Some(self.settings.notice.version()),
             at: self.now(),
         };
         match self.ports.store.admit(&request).await? {
@@ -121,7 +122,7 @@ impl App {
 
     /// A link that asks for a plan without labs is refused, unless time was bought for its learner besides: the link says what the course
     /// includes, and a voucher says more.
-    async fn plan_has_labs(&self, login: &Login) -> Result<(), AppError> {
+    pub(crate) async fn plan_has_labs(&self, login: &Login) -> Result<(), AppError> {
         let Some(asked) = &login.plan else { return Ok(()) };
         let plans = self.ports.store.plan_list().await?;
         let with_labs = |id: &PlanId| plans.iter().any(|p| p.id == *id && p.labs);

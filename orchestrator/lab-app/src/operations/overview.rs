@@ -1,6 +1,6 @@
 //! One picture of the installation.
 
-use super::{Quarantine, Sandboxes, sandboxes};
+use super::{Quarantine, RetentionState, Sandboxes, sandboxes};
 use crate::{App, AppError, recording::Lag};
 use futures_util::FutureExt;
 use lab_core::{
@@ -36,6 +36,8 @@ pub struct Overview {
     pub recorders: Recorders,
     /// Uploads that were moved aside, of every process; or the code of why the storage does not say.
     pub quarantine: Result<Arc<Quarantine>, &'static str>,
+    /// What has had its time and is still here, and what went; or the code of why the store does not say.
+    pub retention: Result<Arc<RetentionState>, &'static str>,
     /// With each of [`ALWAYS_HELD`], also when nobody ever held it.
     pub leases: LeaseReport,
 }
@@ -53,14 +55,15 @@ pub struct Recorders {
 }
 
 impl App {
-    /// The installation in counts: five statements, at most one list of the runtime in two seconds and one of the quarantine in a minute,
-    /// whatever runs.
+    /// The installation in counts: five statements, at most one list of the runtime in two seconds, and in a minute one of the quarantine
+    /// and five statements of what has had its time, whatever runs.
     ///
     /// # Errors
     /// The store does not answer. A runtime or a storage that does not is part of the picture.
     pub async fn overview(&self) -> Result<Overview, AppError> {
         let (store, at) = (&self.ports.store, self.now());
-        let (sandboxes, quarantine, stored) = tokio::join!(self.sandboxes(), self.quarantine(), async {
+        let slow = async { tokio::join!(self.sandboxes(), self.quarantine(), self.retention()) };
+        let ((sandboxes, quarantine, retention), stored) = tokio::join!(slow, async {
             Ok::<_, AppError>((
                 store.launches_paused().await?,
                 store.session_counts().await?,
@@ -93,6 +96,7 @@ impl App {
                 worst,
             },
             quarantine,
+            retention,
             leases,
         })
     }

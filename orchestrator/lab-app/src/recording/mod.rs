@@ -22,6 +22,7 @@ mod writer;
 pub use handle::{Feed, RecorderHandle, RecorderView};
 pub use lag::{Lag, Lags};
 pub use recordings::Recordings;
+pub(crate) use recordings::{decode, start_us};
 pub(crate) use writer::prefix as recording_prefix;
 
 use std::time::Duration;

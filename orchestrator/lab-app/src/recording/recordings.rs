@@ -9,7 +9,7 @@ use lab_core::{
     SessionId, TerminalIndex, Timestamp,
     journal::{Decoder, Record},
     port::{ErrorKind, Session, StoreError},
-    recording::{Chunk, ExportFormat, Exporter, RecordingHead, RecordingIndex, Verifier, VerifyReport},
+    recording::{Chunk, ExportFormat, Exporter, RecordingHead, RecordingIndex, RecordingState, Verifier, VerifyReport},
 };
 
 /// Bytes of journal handed out at once: a replay asks on from where it got to.
@@ -26,13 +26,15 @@ impl Recordings {
         Self { ports }
     }
 
-    /// How far a recording is; not found when nothing was ever recorded.
+    /// How far a recording is; not found when nothing was ever recorded, or it was removed.
     pub async fn head(&self, session: SessionId) -> Result<RecordingHead, AppError> {
-        self.ports
-            .store
-            .recording_head(session)
-            .await?
-            .ok_or_else(|| AppError::not_found("the recording"))
+        let head = self.ports.store.recording_head(session).await?;
+        let head = head.ok_or_else(|| AppError::not_found("the recording"))?;
+        if let RecordingState::Removed { at } = head.state {
+            let message = format!("the recording was removed at {at}: it had had its time");
+            return Err(AppError::refused(ErrorKind::NotFound, "recording-removed", message));
+        }
+        Ok(head)
     }
 
     /// Its chunks, oldest first.
@@ -118,7 +120,8 @@ impl Recordings {
         Ok(verifier.finish())
     }
 
-    async fn terminals(&self, session: SessionId) -> Result<Vec<String>, AppError> {
+    /// The terminals' names, by index.
+    pub(crate) async fn terminals(&self, session: SessionId) -> Result<Vec<String>, AppError> {
         let store = &self.ports.store;
         let row = store
             .session_get(session)
@@ -131,7 +134,7 @@ impl Recordings {
         Ok(version.file.terminals.into_iter().map(|t| t.id.0).collect())
     }
 
-    async fn chunk_bytes(&self, session: SessionId, chunk: &Chunk) -> Result<Bytes, AppError> {
+    pub(crate) async fn chunk_bytes(&self, session: SessionId, chunk: &Chunk) -> Result<Bytes, AppError> {
         let bytes = self.ports.blobs.get(&chunk.key).await?;
         let bytes = bytes.ok_or_else(|| damaged(session, chunk.start, "a chunk's object is missing"))?;
         if bytes.len() as u64 != chunk.end - chunk.start {
@@ -153,25 +156,35 @@ impl Recordings {
                 return Err(damaged(session, at, "a chunk is missing"));
             }
             at = chunk.end;
-            let mut decoder = Decoder::new(chunk.start);
-            decoder.push(&bytes);
-            loop {
-                let start = decoder.offset();
-                match decoder.next_record() {
-                    Ok(Some(record)) => each(start, decoder.offset(), &record),
-                    Ok(None) if decoder.offset() == chunk.end => break,
-                    Ok(None) => return Err(damaged(session, start, "a record is cut")),
-                    Err(e) => return Err(damaged(session, e.at(), "a record is damaged")),
-                }
-            }
+            decode(session, &chunk, &bytes, &mut each)?;
         }
         Ok(())
     }
 }
 
+/// The records of one chunk.
+pub(crate) fn decode(
+    session: SessionId,
+    chunk: &Chunk,
+    bytes: &[u8],
+    mut each: impl FnMut(u64, u64, &Record),
+) -> Result<(), AppError> {
+    let mut decoder = Decoder::new(chunk.start);
+    decoder.push(bytes);
+    loop {
+        let start = decoder.offset();
+        match decoder.next_record() {
+            Ok(Some(record)) => each(start, decoder.offset(), &record),
+            Ok(None) if decoder.offset() == chunk.end => return Ok(()),
+            Ok(None) => return Err(damaged(session, start, "a record is cut")),
+            Err(e) => return Err(damaged(session, e.at(), "a record is damaged")),
+        }
+    }
+}
+
 /// Where a session's replay begins, by the agent's clock. A sandbox that was kept warm came up long before the click: what it
 /// wrote then is drawn at once, and the session begins when its learner came.
-fn start_us(session: Option<&Session>) -> u64 {
+pub(crate) fn start_us(session: Option<&Session>) -> u64 {
     session.filter(|s| s.warm).and_then(|s| s.ready_us).unwrap_or(0)
 }
 

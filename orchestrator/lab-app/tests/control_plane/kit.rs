@@ -284,6 +284,7 @@ impl Desk {
                 .digest,
             hold_secs: HOLD_CHUNK_SECS,
             minimum_secs: MINIMUM_TO_START_SECS,
+            notice: None,
             at: now,
         };
         match self.store.admit(&request).await.unwrap() {

@@ -5,6 +5,7 @@ mod kit;
 mod metering;
 mod outbox;
 mod pools;
+mod privacy;
 mod provisioning;
 mod queue;
 mod random;

@@ -3,7 +3,7 @@
 mod plan;
 mod voucher;
 
-use crate::{CourseId, GrantId, PlanId, SessionId, SponsorId, Subject, Timestamp};
+use crate::{CourseId, GrantId, PlanId, SessionId, SponsorId, Subject, Timestamp, privacy::NoticeVersion};
 pub use plan::{Bilingual, DAY, DayUse, Feature, MINIMUM_TO_START_SECS, Offer, Plan, PlanProblem};
 use serde::{Deserialize, Serialize};
 pub use voucher::{
@@ -111,6 +111,8 @@ pub enum Refusal {
     Concurrency { max: u32, running: Vec<SessionId> },
     /// Operations paused new launches: in their words, and when to come back.
     Paused { reason: String, until: Option<Timestamp> },
+    /// They have not been told yet what is recorded of them; nothing else is in the way.
+    Notice { version: NoticeVersion },
 }
 
 impl Refusal {
@@ -122,6 +124,7 @@ impl Refusal {
             Self::DailyCap { .. } => "daily-cap",
             Self::Concurrency { .. } => "concurrency",
             Self::Paused { .. } => "launches-paused",
+            Self::Notice { .. } => "privacy-notice",
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A share is what was taken from grants (used, or held by labs that run) of what was given: the same seconds that a launch is refused for.
 //! A new grant or another budget is another *basis*, of which each threshold is told anew.
 
-use crate::{CourseId, SponsorId, Subject, Timestamp};
+use crate::{CourseId, SponsorId, Subject, Timestamp, privacy::is_pseudonym};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -52,6 +52,11 @@ impl AlertOf {
             Self::Sponsor { .. } => "sponsor",
             Self::Ledger => "ledger",
         }
+    }
+
+    /// Of somebody who was forgotten: their grants stay, and nobody is told of them.
+    pub fn is_of_nobody(&self) -> bool {
+        matches!(self, Self::Learner { subject, .. } if is_pseudonym(subject))
     }
 }
 
@@ -109,12 +114,19 @@ impl Alert {
     /// What it is about and of which basis; of one line, only higher thresholds are told later.
     pub fn line(&self) -> String {
         let named = match &self.of {
-            AlertOf::Learner { subject, course } => format!("{}:{subject}/{course}", subject.as_str().len()),
+            AlertOf::Learner { subject, course } => {
+                return format!("{}{course}/{}", Self::lines_of(subject), self.basis);
+            }
             AlertOf::Course { course } => course.to_string(),
             AlertOf::Sponsor { sponsor } => sponsor.to_string(),
             AlertOf::Ledger => String::new(),
         };
         format!("{}/{named}/{}", self.of.kind(), self.basis)
+    }
+
+    /// What the lines of a learner begin with, and no other's: the length says where the name ends.
+    pub fn lines_of(subject: &Subject) -> String {
+        format!("learner/{}:{subject}/", subject.as_str().len())
     }
 
     /// Its unique key.

@@ -7,6 +7,7 @@ mod lti;
 mod mail;
 mod money;
 mod platform;
+mod privacy;
 mod runtime;
 mod store;
 
@@ -17,6 +18,7 @@ pub use lti::*;
 pub use mail::*;
 pub use money::*;
 pub use platform::*;
+pub use privacy::*;
 pub use runtime::*;
 pub use store::*;
 

@@ -1,6 +1,6 @@
 //! Labwire's state. Operations are use cases: each is one transaction, idempotent, and enforces the limits it uses.
 
-use super::{ErrorKind, GradeStore, LtiStore, MoneyStore};
+use super::{ErrorKind, GradeStore, LtiStore, MoneyStore, PrivacyStore};
 use crate::{
     CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, PlanId, SandboxId, SessionId, Subject, Timestamp,
     TokenHash, VoucherBatchId,
@@ -12,6 +12,7 @@ use crate::{
     launch::{Login, Role, Ticket},
     metering::{Transaction, UsageRow},
     operations::{FailureCount, LaunchPause, LeaseReport, PauseChange, StateCount},
+    privacy::NoticeVersion,
     provisioning::{DrainReason, PoolSandbox, SessionEvent, SessionState},
     recording::{ChainHash, Chunk, RecordingHead, RecordingState},
 };
@@ -87,6 +88,8 @@ pub struct AdmitRequest {
     pub hold_secs: i64,
     /// Seconds it needs at least; a plan may want more.
     pub minimum_secs: i64,
+    /// The notice that its learner must have been told before a new session; `None`: none.
+    pub notice: Option<NoticeVersion>,
     pub at: Timestamp,
 }
 
@@ -218,16 +221,20 @@ pub struct Lease {
     pub expires_at: Timestamp,
 }
 
-/// Something a person did to another's session.
+/// Something a person did to another's session, or data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
     pub at: Timestamp,
     pub actor: Subject,
     pub actor_name: String,
     pub role: Role,
-    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`.
+    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`; of a person `export-person`, `erase-person`.
     pub action: String,
     pub session: Option<SessionId>,
+    /// Of what is of a whole course: its wall.
+    pub course: Option<CourseId>,
+    /// Of what is of one person and no single session.
+    pub about: Option<Subject>,
     pub detail: String,
 }
 
@@ -247,7 +254,7 @@ pub enum Redeem {
 
 /// See the module's doc. Times are handed in, never read.
 #[async_trait]
-pub trait Store: LtiStore + GradeStore + MoneyStore {
+pub trait Store: LtiStore + GradeStore + MoneyStore + PrivacyStore {
     /// Whether it answers; for `/readyz`.
     async fn ping(&self) -> Result<(), StoreError>;
 

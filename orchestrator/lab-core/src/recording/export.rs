@@ -178,7 +178,12 @@ impl Exporter {
         self.out.push('\n');
     }
 
-    /// The whole file.
+    /// What is written of the file and was not taken before: a long recording is handed on piece by piece.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out).into_bytes()
+    }
+
+    /// The whole file, or the rest of it.
     pub fn finish(mut self) -> Vec<u8> {
         let tail = self.utf8.finish();
         match self.format {

@@ -107,4 +107,8 @@ pub enum RecordingState {
         at: Timestamp,
         reason: String,
     },
+    /// It had its time, or its learner was forgotten: nothing can be read of it, and nothing is added.
+    Removed {
+        at: Timestamp,
+    },
 }

@@ -9,6 +9,7 @@ pub mod launch;
 pub mod me;
 pub mod operations;
 pub mod pool;
+pub mod privacy;
 pub mod recording;
 pub mod session;
 pub mod ticket;

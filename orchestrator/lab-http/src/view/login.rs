@@ -208,7 +208,7 @@ impl From<Me> for MeView {
 /// Why a learner gets no lab, with the numbers of it.
 #[derive(Serialize, ToSchema)]
 pub struct RefusalView {
-    /// `no-labs`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`.
+    /// `no-labs`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `privacy-notice`.
     pub refusal: String,
     /// With `no-labs`: the plan the learner has.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,6 +231,9 @@ pub struct RefusalView {
     /// With `launches-paused`: when to come back, where it was said; with `daily-cap`: when there is more. Unix seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
+    /// With `privacy-notice`: which has to be acknowledged by `POST /notice`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 impl From<&Refusal> for RefusalView {
@@ -244,6 +247,7 @@ impl From<&Refusal> for RefusalView {
             running: None,
             reason: None,
             until: None,
+            version: None,
         };
         match r {
             Refusal::NoLabs { plan } => view.plan = plan.as_ref().map(ToString::to_string),
@@ -256,6 +260,7 @@ impl From<&Refusal> for RefusalView {
                 view.max = Some(*max);
                 view.running = Some(running.iter().map(ToString::to_string).collect());
             }
+            Refusal::Notice { version } => view.version = Some(version.to_string()),
             Refusal::Paused { reason, until } => {
                 view.reason = Some(reason.clone());
                 view.until = until.map(lab_core::Timestamp::secs);

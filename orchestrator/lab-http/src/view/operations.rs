@@ -1,5 +1,6 @@
 //! The whole installation in counts.
 
+use super::RetentionView;
 use lab_app::{
     operations::{AGE_BOUNDS, ALWAYS_HELD, FAILURES_OF, NodeCount, Overview, PhaseCount, Quarantine, Recorders},
     recording::Lag,
@@ -66,6 +67,7 @@ pub struct OverviewView {
     pub failures: FailuresView,
     pub recorders: RecordersView,
     pub quarantine: QuarantineView,
+    pub retention: RetentionView,
     pub leases: LeasesView,
 }
 
@@ -224,6 +226,9 @@ impl From<Overview> for OverviewView {
             },
             recorders: o.recorders.into(),
             quarantine: o.quarantine.map_or_else(QuarantineView::unknown, |q| (&*q).into()),
+            retention: o
+                .retention
+                .map_or_else(RetentionView::unknown, |r| RetentionView::new(&r.due, &r.runs)),
             leases: LeasesView {
                 tasks: o.leases.tasks.into_iter().map(|l| LeaseView::at(l, now)).collect(),
                 recorders: o

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 /// The index of a recording.
 #[derive(Serialize, ToSchema)]
 pub struct RecordingView {
-    /// `open`, `complete`, `cut`.
+    /// `open`, `complete`, `cut`, `removed`.
     pub state: String,
     /// With `cut`: why.
     pub reason: Option<String>,
@@ -30,6 +30,7 @@ impl RecordingView {
             RecordingState::Open => ("open", None),
             RecordingState::Complete { .. } => ("complete", None),
             RecordingState::Cut { reason, .. } => ("cut", Some(reason.clone())),
+            RecordingState::Removed { .. } => ("removed", None),
         };
         let terminals = index.terminals.into_iter().map(|t| RecordedTerminalView {
             id: t.id,

@@ -140,9 +140,13 @@ pub struct AuditView {
     pub actor: String,
     pub actor_name: String,
     pub role: String,
-    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`.
+    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`, `export-person`, `erase-person`.
     pub action: String,
     pub session: Option<String>,
+    /// Of what is of a whole course: its wall.
+    pub course: Option<String>,
+    /// Whom it is about, when it is no single session; of who was forgotten, what stands instead of them.
+    pub about: Option<String>,
     pub detail: String,
 }
 
@@ -155,6 +159,8 @@ impl From<AuditEvent> for AuditView {
             role: e.role.name().to_owned(),
             action: e.action,
             session: e.session.map(|s| s.to_string()),
+            course: e.course.map(|c| c.0),
+            about: e.about.map(|s| s.0),
             detail: e.detail,
         }
     }

@@ -143,6 +143,12 @@ async fn a_learner_without_labs_redeems_a_code_and_starts() {
     );
     assert_eq!(redeem(&code).await.json()["new"], json!(false));
     assert_eq!(
+        start().await.code(),
+        "privacy-notice",
+        "only now is there something to tell"
+    );
+    kit.told(&bearer).await;
+    assert_eq!(
         start().await.status,
         StatusCode::CREATED,
         "what she bought says more than the link"

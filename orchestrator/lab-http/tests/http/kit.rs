@@ -175,7 +175,24 @@ impl Kit {
             .post("/api/v1/launch", None, serde_json::json!({ "token": token }))
             .await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-        answer.json()["bearer"].as_str().unwrap().to_owned()
+        let bearer = answer.json()["bearer"].as_str().unwrap().to_owned();
+        if role == Role::Learner {
+            self.told(&bearer).await;
+        }
+        bearer
+    }
+
+    /// A learner reads the notice.
+    pub async fn told(&self, bearer: &str) {
+        let notice = self.get("/api/v1/notice", Some(bearer)).await.json();
+        let answer = self
+            .post(
+                "/api/v1/notice",
+                Some(bearer),
+                serde_json::json!({ "version": notice["version"] }),
+            )
+            .await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
     }
 
     /// ana's session, started by the front door, with her bearer.
@@ -242,6 +259,19 @@ impl Kit {
                 .unwrap(),
         )
         .await
+    }
+
+    /// What a POST answers, byte for byte.
+    pub async fn posted(&self, path: &str, bearer: &str, body: Value) -> Vec<u8> {
+        let request = Request::post(path)
+            .header(header::HOST, "localhost:8080")
+            .header(header::AUTHORIZATION, format!("Bearer {bearer}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        to_bytes(response.into_body(), 16 * 1024 * 1024).await.unwrap().to_vec()
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

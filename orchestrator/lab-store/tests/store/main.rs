@@ -5,6 +5,7 @@
 mod blobs;
 mod crash;
 mod postgres;
+mod privacy;
 mod s3;
 mod schema;
 mod speed;

@@ -34,6 +34,14 @@ struct Outgoing {
     code: Option<String>,
 }
 
+impl Accounts {
+    /// Alerts of somebody who is forgotten.
+    pub fn forget(&mut self, subject: &Subject) {
+        let theirs = Alert::lines_of(subject);
+        self.alerts.retain(|(alert, _)| !alert.line().starts_with(&theirs));
+    }
+}
+
 impl State {
     fn statement_facts(&self, of: &StatementOf, until: Timestamp) -> StatementFacts {
         let grants = self.grants.values().filter(|g| of.has(g));
@@ -86,7 +94,9 @@ impl State {
                 sum.1 += g.seconds - self.balance(&Account::Grant(g.id));
             }
         }
-        let told = learners.into_iter().filter(|(_, (given, spent))| spent * 2 >= *given);
+        let told = learners
+            .into_iter()
+            .filter(|(of, (given, spent))| spent * 2 >= *given && !of.is_of_nobody());
         let mut all: Vec<Spending> = told.map(|(of, (basis, spent))| Spending { of, basis, spent }).collect();
         for budget in &self.accounts.budgets {
             let spent = match &budget.of {

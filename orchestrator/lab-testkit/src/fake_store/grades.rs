@@ -23,6 +23,13 @@ pub(super) struct Grades {
     best: HashMap<SessionId, BTreeMap<CheckId, u32>>,
 }
 
+impl Grades {
+    /// Grades of somebody who is forgotten.
+    pub fn forget(&mut self, subject: &Subject) {
+        self.rows.retain(|_, row| row.target.subject != *subject);
+    }
+}
+
 /// See [`GradeAddress::place`]; a row whose line item was found is there.
 fn place(row: &GradeRow) -> String {
     row.line_item.clone().unwrap_or_else(|| row.target.place())

@@ -8,6 +8,7 @@ mod ledger;
 mod lti;
 mod operations;
 mod pool;
+mod privacy;
 mod sessions;
 mod state;
 mod vouchers;
@@ -308,6 +309,7 @@ impl Store for FakeStore {
     async fn check_record(&self, session: SessionId, outcome: &CheckOutcome, at: Timestamp) -> Result<(), StoreError> {
         self.run("check_record", |s| {
             s.session(session)?;
+            s.not_erased(session)?;
             let outcomes = s.checks.entry(session).or_default();
             if outcomes.get(&outcome.check).is_none_or(|(then, _)| *then <= at) {
                 outcomes.insert(outcome.check.clone(), (at, outcome.clone()));

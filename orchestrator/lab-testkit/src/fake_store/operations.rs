@@ -27,6 +27,8 @@ impl State {
             role: Role::Operations,
             action: action.into(),
             session: None,
+            course: None,
+            about: None,
             detail,
         });
         self.paused = change.to.clone().map(|notice| LaunchPause {

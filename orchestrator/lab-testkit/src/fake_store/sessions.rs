@@ -2,7 +2,7 @@
 
 use super::state::State;
 use lab_core::{
-    SandboxId, SessionId,
+    PlanId, SandboxId, SessionId,
     entitlement::{GrantBalance, Plan, Refusal},
     operations::LaunchPause,
     port::{Admission, AdmitRequest, Session, SessionFilter, StoreError, Transition, TransitionRow},
@@ -80,33 +80,13 @@ impl State {
                 detail,
             });
         }
+        if let Some(refusal) = self.untold(r) {
+            return Ok(Admission::Refused(refusal));
+        }
         let claimed = self.pool_claim(&r.digest, r.at);
         let (id, sandbox) = claimed.unwrap_or((r.session, SandboxId(r.session.0)));
-        let session = Session {
-            id,
-            subject: r.subject.clone(),
-            name: r.name.clone(),
-            course: r.course.clone(),
-            lab: r.lab.clone(),
-            digest: r.digest.clone(),
-            plan: plan.id.clone(),
-            sandbox,
-            warm: claimed.is_some(),
-            state: SessionState::Requested,
-            revision: 0,
-            requested_at: r.at,
-            ready_at: None,
-            over_at: None,
-            ready_us: None,
-            seen_us: None,
-            active_at: r.at,
-            deadline: None,
-            frozen_at: None,
-            frozen_us: 0,
-            held_secs: 0,
-            billed_secs: None,
-        };
-        self.sessions.insert(session.id, session);
+        self.sessions
+            .insert(id, requested(r, id, sandbox, plan.id.clone(), claimed.is_some()));
         self.freeze_rate(id, &r.digest);
         self.history_add(id, "learner", r.at)?;
         self.reserve(id, &mut grants, r.hold_secs.max(plan.minimum_secs).min(most), r.at)?;
@@ -202,5 +182,33 @@ impl State {
         };
         self.history.entry(id).or_default().push(row);
         Ok(())
+    }
+}
+
+/// A session that was just asked for.
+fn requested(r: &AdmitRequest, id: SessionId, sandbox: SandboxId, plan: PlanId, warm: bool) -> Session {
+    Session {
+        id,
+        subject: r.subject.clone(),
+        name: r.name.clone(),
+        course: r.course.clone(),
+        lab: r.lab.clone(),
+        digest: r.digest.clone(),
+        plan,
+        sandbox,
+        warm,
+        state: SessionState::Requested,
+        revision: 0,
+        requested_at: r.at,
+        ready_at: None,
+        over_at: None,
+        ready_us: None,
+        seen_us: None,
+        active_at: r.at,
+        deadline: None,
+        frozen_at: None,
+        frozen_us: 0,
+        held_secs: 0,
+        billed_secs: None,
     }
 }

@@ -48,6 +48,7 @@ pub(super) struct State {
     pub lti: super::lti::LtiTables,
     pub grades: super::grades::Grades,
     pub accounts: super::accounts::Accounts,
+    pub privacy: super::privacy::PrivacyTables,
 }
 
 #[derive(Debug)]
@@ -129,6 +130,9 @@ impl State {
 
     pub fn recording_open(&mut self, session: SessionId) -> Result<RecordingHead, StoreError> {
         self.session(session)?;
+        if !self.recordings.contains_key(&session) {
+            self.not_erased(session)?;
+        }
         let fresh = || RecordingRow {
             head: RecordingHead {
                 session,

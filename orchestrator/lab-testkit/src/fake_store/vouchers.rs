@@ -8,6 +8,7 @@ use lab_core::{
         judge, source, voucher_grant,
     },
     port::StoreError,
+    privacy::RedeemedVoucher,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,6 +19,7 @@ use std::{
 pub struct Vouchers {
     batches: BTreeMap<VoucherBatchId, VoucherBatchState>,
     codes: HashMap<TokenHash, (VoucherBatchId, Option<Subject>)>,
+    redeemed_at: HashMap<TokenHash, Timestamp>,
     guesses: HashMap<Subject, (Timestamp, u32)>,
 }
 
@@ -26,6 +28,32 @@ impl Vouchers {
         let mut all: Vec<_> = self.batches.values().cloned().collect();
         all.sort_by_key(|b| std::cmp::Reverse((b.batch.created_at, b.batch.id)));
         all
+    }
+
+    /// Those a person redeemed.
+    pub fn of(&self, subject: &Subject) -> Vec<RedeemedVoucher> {
+        let theirs = self.codes.iter().filter(|(_, (_, by))| by.as_ref() == Some(subject));
+        let voucher = |(code, (batch, _)): (&TokenHash, &(VoucherBatchId, Option<Subject>))| {
+            let batch = &self.batches[batch].batch;
+            RedeemedVoucher {
+                label: batch.label.clone(),
+                course: batch.course.clone(),
+                plan: batch.plan.clone(),
+                redeemed_at: self.redeemed_at.get(code).copied().unwrap_or_default(),
+                grant: voucher_grant(*code),
+            }
+        };
+        let mut all: Vec<_> = theirs.map(voucher).collect();
+        all.sort_by_key(|v| (v.redeemed_at, v.grant));
+        all
+    }
+
+    /// Says another name of who redeemed, and forgets their guesses.
+    pub fn rename(&mut self, subject: &Subject, to: &Subject) {
+        self.guesses.remove(subject);
+        for (_, by) in self.codes.values_mut().filter(|(_, by)| by.as_ref() == Some(subject)) {
+            *by = Some(to.clone());
+        }
     }
 
     pub fn revoke(&mut self, id: VoucherBatchId, reason: &str, at: Timestamp) -> Result<(), StoreError> {
@@ -98,6 +126,7 @@ impl State {
                 sponsor: batch.sponsor,
             })?;
             self.vouchers.codes.insert(code, (batch.id, Some(r.subject.clone())));
+            self.vouchers.redeemed_at.insert(code, r.at);
             if let Some(state) = self.vouchers.batches.get_mut(&batch.id) {
                 state.redeemed += 1;
             }

@@ -66,6 +66,9 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode> {
         draining: stop.draining.clone(),
         ..http_settings(&config, registry)
     };
+    if let Some(warning) = config.privacy.warning() {
+        tracing::warn!("{warning}");
+    }
     let router = lab_http::router(Arc::clone(&app), http);
     let door = lab_http::serve_bounded(listener, router, config.limits.connections_max, stop.cancel.clone());
     let ended = until_stopped(&app, door, stop).await;

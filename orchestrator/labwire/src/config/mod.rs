@@ -9,6 +9,7 @@ mod controller;
 mod keys;
 mod kubernetes;
 mod pools;
+mod privacy;
 mod read;
 mod reader;
 mod storage;
@@ -19,6 +20,7 @@ pub use controller::ControllerConfig;
 use lab_app::launch::Key;
 use lab_core::{entitlement::Plan, port::Course, provisioning::PoolSettings};
 use lab_runtime_kubernetes::runtime::Connect;
+pub use privacy::PrivacyConfig;
 use secrecy::SecretString;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 pub use storage::{BucketConfig, Recordings};
@@ -55,6 +57,7 @@ pub struct Config {
     pub lti: LtiConfig,
     /// Budgets, costs, and who is told.
     pub accounts: AccountsConfig,
+    pub privacy: PrivacyConfig,
     pub log: LogConfig,
 }
 
@@ -233,6 +236,7 @@ impl Config {
                 "demos_dir": self.http.demos_dir.as_deref().map(yaml),
             },
             "lti": {"private_hosts": self.lti.private_hosts},
+            "privacy": self.privacy.shown(),
             "log": {"format": if self.log.json { "json" } else { "human" }, "filter": self.log.filter},
         });
         accounts::shown(self, &mut value);

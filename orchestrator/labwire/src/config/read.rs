@@ -99,15 +99,7 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
     let data_dir = path(&args.data_dir)
         .or(data_dir)
         .unwrap_or_else(|| "labwire-data".into());
-    let database = top
-        .parsed(
-            "database",
-            args.database.clone(),
-            "write sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME",
-            problems,
-            database,
-        )
-        .unwrap_or_else(|| format!("sqlite:{}", data_dir.join("labwire.db").display()));
+    let database = database(args, &mut top, &data_dir, problems);
     let recordings = storage::recordings(args, &mut top, base, &data_dir, problems);
     let number = "write a whole number from 1";
     let replicas = top
@@ -132,9 +124,9 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
     let http = http(args, top.section("http", problems), base, problems);
     let lti = lti(top.section("lti", problems), problems);
     let accounts = super::accounts::read(&mut top, problems);
+    let privacy = super::privacy::read(top.section("privacy", problems), problems);
     let log = log(args, top.section("log", problems), problems);
     top.close(problems);
-    let database = SecretString::from(database);
     let config = Config {
         installation,
         listen,
@@ -156,6 +148,7 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
         http,
         lti,
         accounts,
+        privacy,
         log,
     };
     storage::check_replicas(&config, problems);
@@ -168,9 +161,16 @@ fn name_ok(s: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-fn database(s: &str) -> Option<String> {
-    let ok = s.starts_with("sqlite:") || s.starts_with("postgres://") || s.starts_with("postgresql://");
-    ok.then(|| s.to_owned())
+/// Where the database is; with its password, where it has one.
+fn database(args: &ConfigArgs, top: &mut Section, data_dir: &Path, problems: &mut Vec<Problem>) -> SecretString {
+    let how = "write sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME";
+    let known = |s: &str| {
+        let schemes = ["sqlite:", "postgres://", "postgresql://"];
+        schemes.iter().any(|scheme| s.starts_with(scheme)).then(|| s.to_owned())
+    };
+    top.parsed("database", args.database.clone(), how, problems, known)
+        .unwrap_or_else(|| format!("sqlite:{}", data_dir.join("labwire.db").display()))
+        .into()
 }
 
 pub(super) fn duration(s: &str) -> Option<Duration> {

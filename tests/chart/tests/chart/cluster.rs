@@ -158,6 +158,36 @@ fn cluster_notes_print_the_next_commands_for_this_release() {
     );
 }
 
+/// What the page does with a link's token, by wget from inside: signs in, reads the notice, starts the lab.
+fn opens_a_lab(here: &Namespace, token: &str) {
+    let exec = ["exec", "deploy/labwire", "-c", "serve", "--", "wget", "-qO-"];
+    let url = |path: &str| format!("http://127.0.0.1:8080{path}");
+    let post = |path: &str, bearer: &str, body: &str| {
+        let (bearer, body, url) = (
+            format!("--header=Authorization: Bearer {bearer}"),
+            format!("--post-data={body}"),
+            url(path),
+        );
+        let wget = ["--header=Content-Type: application/json", &bearer, &body, &url];
+        here.kubectl(&[&exec as &[&str], &wget].concat()).expect_ok()
+    };
+    let json = |text: &str| -> serde_yaml::Value { serde_yaml::from_str(text).expect("JSON") };
+    let login = json(&post("/api/v1/launch", "", &format!(r#"{{"token":"{token}"}}"#)));
+    let bearer = lab_chart::text(&login, "bearer");
+    let (header, notice) = (
+        format!("--header=Authorization: Bearer {bearer}"),
+        url("/api/v1/notice"),
+    );
+    let notice = json(
+        &here
+            .kubectl(&[&exec as &[&str], &[&header, &notice]].concat())
+            .expect_ok(),
+    );
+    let version = lab_chart::text(&notice, "version");
+    post("/api/v1/notice", bearer, &format!(r#"{{"version":"{version}"}}"#));
+    post("/api/v1/sessions", bearer, r#"{"lab":"static-routes"}"#);
+}
+
 /// From nothing to a running lab, through an upgrade from an earlier version's values, and back to nothing.
 #[test]
 fn cluster_trial_installs_runs_a_lab_upgrades_and_leaves_nothing() {
@@ -211,30 +241,7 @@ fn cluster_trial_installs_runs_a_lab_upgrades_and_leaves_nothing() {
         .nth(1)
         .expect("a link has a token")
         .to_owned();
-    let post = |path: &str, bearer: &str, body: &str| {
-        let (bearer, body) = (
-            format!("--header=Authorization: Bearer {bearer}"),
-            format!("--post-data={body}"),
-        );
-        let url = format!("http://127.0.0.1:8080{path}");
-        let wget = [
-            "wget",
-            "-qO-",
-            "--header=Content-Type: application/json",
-            &bearer,
-            &body,
-            &url,
-        ];
-        here.kubectl(&[&["exec", "deploy/labwire", "-c", "serve", "--"], &wget as &[&str]].concat())
-            .expect_ok()
-    };
-    let login: serde_yaml::Value =
-        serde_yaml::from_str(&post("/api/v1/launch", "", &format!(r#"{{"token":"{token}"}}"#))).expect("JSON");
-    post(
-        "/api/v1/sessions",
-        lab_chart::text(&login, "bearer"),
-        r#"{"lab":"static-routes"}"#,
-    );
+    opens_a_lab(&here, &token);
     wait("a sandbox runs", || {
         here.kubectl(&["get", "labsandboxes", "-o", "jsonpath={.items[*].status.phase}"])
             .stdout

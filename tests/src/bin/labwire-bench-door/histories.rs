@@ -208,6 +208,7 @@ impl<'a> Play<'a> {
             digest: lab.digest.clone(),
             hold_secs: 60,
             minimum_secs: 1,
+            notice: None,
             at: at(0),
         };
         if let Admission::Refused(_) = self.step("admit", |s| now(s.admit(&request)))? {

@@ -41,6 +41,10 @@ export const sum = (counts: Iterable<number>) => [...counts].reduce((total, coun
 /** Damaged uploads that the list of sessions does not name: of sessions beyond it, or whose names say no session. */
 export const unlisted = (quarantine: Overview['quarantine']) => quarantine.objects - sum(quarantine.sessions.map(({ objects }) => objects));
 
+/** The sweep runs every few minutes; what it left for a day it cannot take. */
+const OVERDUE_S = 86_400;
+export const late = (retention: Overview['retention']) => retention.classes.some(({ overdue_s }) => overdue_s > OVERDUE_S);
+
 export function bytes(n: number): string {
   if (n < 1024) return `${n} B`;
   return n < 1048576 ? `${(n / 1024).toFixed(1)} KiB` : `${(n / 1048576).toFixed(1)} MiB`;

@@ -1,6 +1,6 @@
 //! A verified launch becomes a launch link: which lab, which course, which plan.
 
-use super::mark;
+use super::{broken, mark};
 use crate::{App, AppError};
 use lab_core::{
     GrantId, LabId, LaunchId, PlanId,
@@ -10,7 +10,7 @@ use lab_core::{
         LaunchClaims, Role,
         lti::{Fault, LaunchUrl, Registration, Verified, lab_uuid},
     },
-    port::Course,
+    port::{Course, StoreError},
 };
 use std::time::Duration;
 use uuid::Uuid;
@@ -138,13 +138,11 @@ impl App {
         if !plan.labs {
             return Ok(());
         }
+        let store = &self.ports.store;
+        let theirs = store.grant_list(&launch.subject, Some(&course.id)).await?;
         let now = self.now();
-        let id = mark(
-            "grant",
-            &[launch.subject.as_str(), course.id.as_str(), plan.id.as_str()],
-        );
-        let grant = Grant {
-            id: GrantId(id.0),
+        let mut grant = Grant {
+            id: GrantId(Uuid::nil()),
             subject: launch.subject.clone(),
             course: course.id.clone(),
             seconds: plan.seconds,
@@ -156,6 +154,24 @@ impl App {
             sponsor: None,
             plan: plan.id,
         };
-        Ok(self.ports.store.grant_issue(&grant).await?)
+        let of = [grant.subject.to_string(), course.id.to_string(), grant.plan.to_string()];
+        for forgotten in 0..FORGOTTEN_MAX {
+            // the id of somebody who was forgotten is on a grant of nobody now: they begin anew
+            let again = forgotten.to_string();
+            let mut parts: Vec<&str> = of.iter().map(String::as_str).collect();
+            parts.extend((forgotten > 0).then_some(again.as_str()));
+            grant.id = GrantId(mark("grant", &parts).0);
+            if theirs.iter().any(|g| g.grant.id == grant.id) {
+                return Ok(());
+            }
+            match store.grant_issue(&grant).await {
+                Err(StoreError::Conflict { .. }) => {}
+                done => return Ok(done?),
+            }
+        }
+        Err(broken("this person was forgotten too often"))
     }
 }
+
+/// Times a person is forgotten and comes back by LTI: whoever does that every month is here for years.
+const FORGOTTEN_MAX: u32 = 64;

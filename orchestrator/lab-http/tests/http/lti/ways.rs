@@ -36,6 +36,7 @@ async fn a_learner_of_a_platform_clicks_and_gets_a_lab() {
     let bearer = signed["bearer"].as_str().unwrap();
     let me = lms.kit.get("/api/v1/me", Some(bearer)).await.json();
     assert_eq!(me["grants"].as_array().unwrap().len(), 1, "the registration's plan");
+    lms.kit.told(bearer).await;
     let started = lms
         .kit
         .post("/api/v1/sessions", Some(bearer), json!({"lab": "ping"}))

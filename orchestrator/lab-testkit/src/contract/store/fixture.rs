@@ -102,6 +102,7 @@ impl School {
             digest: self.digest.clone(),
             hold_secs: 900,
             minimum_secs: 60,
+            notice: None,
             at: at(0),
         }
     }

@@ -57,6 +57,8 @@ pub async fn who_looked_at_whom_is_told_newest_first(store: Arc<dyn Store>) {
         role: Role::Teacher,
         action: action.into(),
         session,
+        course: session.is_none().then(|| "net-101".into()),
+        about: None,
         detail: "wall".into(),
     };
     let events = [

@@ -20,6 +20,7 @@ pub mod metering;
 pub mod money;
 pub mod operations;
 pub mod pool;
+pub mod privacy;
 pub mod provisioning;
 pub mod recording;
 
@@ -150,6 +151,20 @@ macro_rules! store_contract {
             who_lost_the_outbox_writes_nothing_any_more
             a_line_item_that_is_found_is_everybodys
             a_crowd_of_one_platform_does_not_hide_anothers_grade
+        );
+        $crate::store_contract!(@stage $open, privacy:
+            nobody_starts_before_they_were_told_and_nobody_is_told_twice
+            who_could_not_start_anyway_is_told_that_and_no_notice
+            a_learner_is_told_who_looked_at_their_own_labs_and_at_the_wall_they_were_on
+            what_has_had_its_time_is_due_and_exams_are_kept_longer
+            a_removed_recording_is_neither_read_nor_written_and_looked_at_twice
+            only_the_newest_sweeper_removes_anything_and_some_rows_at_a_time
+            people_are_listed_by_what_is_here_of_them
+            a_persons_transactions_are_told_page_by_page_and_nobody_elses
+            who_is_forgotten_leaves_a_ledger_that_adds_up_and_nothing_else
+            nobody_is_forgotten_while_their_lab_runs
+            nothing_that_comes_late_brings_back_who_was_forgotten
+            of_a_click_and_an_erasure_at_once_one_wins
         );
         $crate::store_contract!(@stage $open, history:
             any_history_leaves_the_ledger_right

@@ -1,0 +1,558 @@
+//! Who is forgotten is in no column of either database; and a new column has to say whether it names people.
+
+use crate::{postgres::Schema, sqlite};
+use lab_core::{
+    LoginId, SessionId, TokenHash, VoucherBatchId,
+    entitlement::{Redeemed, Redemption, VoucherBatch},
+    grading::{GradeAddress, GradeTarget},
+    journal::CheckOutcome,
+    launch::{
+        Login, Role, Ticket, TicketScope,
+        lti::{Attempt, RegistrationId},
+    },
+    metering::{Alert, AlertChannel, AlertOf},
+    operations::{PauseChange, PauseNotice},
+    port::{AuditEvent, PrivacyStore as _, Store},
+    privacy::{Acknowledgement, Erased, Erasure, NoticeVersion, pseudonym},
+    provisioning::{EndReason, SessionEvent},
+};
+use lab_store::{SqlStore, StoreOptions};
+use lab_testkit::contract::store::fixture::{School, at, fresh, used};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
+use std::{collections::BTreeMap, sync::Arc};
+
+const SUBJECT: &str = "lms.example.org#mooc-7f3a";
+const NAME: &str = "Augusta Ada Byron";
+const TEACHER: &str = "lms.example.org#prof-42";
+const TEACHER_NAME: &str = "Prof. Curie";
+
+/// What erasure does about a text column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// Says nothing of a person: ids of ours, codes, names of labs and courses.
+    Nobody,
+    /// Of whoever is forgotten it is deleted, or says the pseudonym.
+    Person,
+    /// Words that operations type, and must not name anybody in (docs/privacy.md).
+    Words,
+    /// Gone within minutes by itself.
+    Moment,
+}
+
+/// Every text column there is. A migration that adds one adds it here, and, where it is of a person, to `src/privacy/erase.rs`.
+const COLUMNS: &[(&str, &[(&str, Of)])] = &[
+    (
+        "alert",
+        &[("id", Of::Person), ("line", Of::Person), ("body", Of::Person)],
+    ),
+    (
+        "alert_outbox",
+        &[("alert", Of::Person), ("channel", Of::Nobody), ("code", Of::Nobody)],
+    ),
+    (
+        "audit",
+        &[
+            ("actor", Of::Person),
+            ("actor_name", Of::Person),
+            ("role", Of::Nobody),
+            ("action", Of::Nobody),
+            ("session", Of::Nobody),
+            ("detail", Of::Words),
+            ("course", Of::Nobody),
+            ("about", Of::Person),
+        ],
+    ),
+    ("budget", &[("kind", Of::Nobody), ("id", Of::Nobody)]),
+    (
+        "check_outcome",
+        &[
+            ("session", Of::Nobody),
+            ("check_id", Of::Person),
+            ("detail", Of::Person),
+        ],
+    ),
+    (
+        "cost",
+        &[
+            ("id", Of::Nobody),
+            ("account", Of::Nobody),
+            ("sandbox", Of::Nobody),
+            ("session", Of::Nobody),
+            ("lab", Of::Nobody),
+            ("version", Of::Nobody),
+        ],
+    ),
+    ("course", &[("id", Of::Nobody), ("title", Of::Nobody)]),
+    (
+        "grade",
+        &[
+            ("registration", Of::Person),
+            ("platform_user", Of::Person),
+            ("place", Of::Person),
+            ("subject", Of::Person),
+            ("course", Of::Person),
+            ("lab", Of::Person),
+            ("title", Of::Person),
+            ("resource_link", Of::Person),
+            ("address", Of::Person),
+            ("line_item", Of::Person),
+            ("state", Of::Person),
+            ("code", Of::Person),
+            ("detail", Of::Person),
+        ],
+    ),
+    (
+        "grade_line_item",
+        &[
+            ("registration", Of::Nobody),
+            ("line_items", Of::Nobody),
+            ("lab", Of::Nobody),
+            ("line_item", Of::Nobody),
+        ],
+    ),
+    ("lab", &[("id", Of::Nobody), ("latest", Of::Nobody)]),
+    (
+        "lab_grant",
+        &[
+            ("id", Of::Nobody),
+            ("subject", Of::Person),
+            ("course", Of::Nobody),
+            ("plan", Of::Nobody),
+            ("source", Of::Nobody),
+            ("voided_reason", Of::Words),
+            ("sponsor", Of::Nobody),
+        ],
+    ),
+    (
+        "lab_version",
+        &[
+            ("digest", Of::Nobody),
+            ("lab", Of::Nobody),
+            ("source", Of::Nobody),
+            ("file", Of::Nobody),
+        ],
+    ),
+    (
+        "launch_pause",
+        &[("reason", Of::Words), ("actor", Of::Person), ("actor_name", Of::Person)],
+    ),
+    ("launch_used", &[("id", Of::Nobody)]),
+    ("lease", &[("name", Of::Nobody), ("holder", Of::Nobody)]),
+    ("ledger_entry", &[("tx", Of::Nobody), ("account", Of::Nobody)]),
+    ("ledger_sum", &[("kind", Of::Nobody), ("shard", Of::Nobody)]),
+    (
+        "ledger_tx",
+        &[
+            ("id", Of::Nobody),
+            ("key", Of::Nobody),
+            ("kind", Of::Nobody),
+            ("session", Of::Nobody),
+            ("reason", Of::Words),
+        ],
+    ),
+    (
+        "login",
+        &[
+            ("id", Of::Person),
+            ("subject", Of::Person),
+            ("name", Of::Person),
+            ("role", Of::Person),
+            ("course", Of::Person),
+            ("lab", Of::Person),
+            ("plan", Of::Person),
+        ],
+    ),
+    (
+        "lti_attempt",
+        &[
+            ("registration", Of::Nobody),
+            ("version", Of::Nobody),
+            ("code", Of::Nobody),
+            ("detail", Of::Person),
+        ],
+    ),
+    ("lti_key", &[("kid", Of::Nobody), ("private", Of::Nobody)]),
+    (
+        "lti_registration",
+        &[
+            ("id", Of::Nobody),
+            ("course", Of::Nobody),
+            ("plan", Of::Nobody),
+            ("issuer", Of::Nobody),
+            ("client_id", Of::Nobody),
+            ("consumer_key", Of::Nobody),
+            ("settings", Of::Nobody),
+        ],
+    ),
+    // the hint of who is about to log in
+    (
+        "lti_state",
+        &[
+            ("registration", Of::Nobody),
+            ("target", Of::Moment),
+            ("initiation", Of::Moment),
+        ],
+    ),
+    ("notice_ack", &[("subject", Of::Person), ("version", Of::Person)]),
+    (
+        "plan",
+        &[
+            ("id", Of::Nobody),
+            ("name_en", Of::Nobody),
+            ("name_fr", Of::Nobody),
+            ("features", Of::Nobody),
+            ("offer", Of::Nobody),
+        ],
+    ),
+    (
+        "pool_sandbox",
+        &[
+            ("sandbox", Of::Nobody),
+            ("session", Of::Nobody),
+            ("lab", Of::Nobody),
+            ("digest", Of::Nobody),
+            ("state", Of::Nobody),
+            ("reason", Of::Nobody),
+            ("rate_version", Of::Nobody),
+        ],
+    ),
+    ("rate_card", &[("size", Of::Nobody), ("version", Of::Nobody)]),
+    ("reconciliation", &[("lines", Of::Nobody)]),
+    (
+        "recording",
+        &[
+            ("session", Of::Nobody),
+            ("state", Of::Nobody),
+            ("state_reason", Of::Nobody),
+        ],
+    ),
+    ("recording_chunk", &[("session", Of::Nobody), ("key", Of::Nobody)]),
+    ("retention_run", &[("class", Of::Nobody)]),
+    ("schema_version", &[("name", Of::Nobody)]),
+    (
+        "session",
+        &[
+            ("id", Of::Nobody),
+            ("subject", Of::Person),
+            ("name", Of::Person),
+            ("course", Of::Nobody),
+            ("lab", Of::Nobody),
+            ("digest", Of::Nobody),
+            ("plan", Of::Nobody),
+            ("sandbox", Of::Nobody),
+            ("state", Of::Nobody),
+            ("reason", Of::Nobody),
+            ("detail", Of::Nobody),
+            ("rate_version", Of::Nobody),
+        ],
+    ),
+    (
+        "session_transition",
+        &[
+            ("session", Of::Nobody),
+            ("state", Of::Nobody),
+            ("reason", Of::Nobody),
+            ("detail", Of::Nobody),
+            ("cause", Of::Person),
+        ],
+    ),
+    ("ticket", &[("login", Of::Person), ("scope", Of::Person)]),
+    ("usage", &[("session", Of::Nobody), ("unbilled_reason", Of::Nobody)]),
+    (
+        "voucher",
+        &[
+            ("batch", Of::Nobody),
+            ("redeemed_by", Of::Person),
+            ("grant_id", Of::Nobody),
+        ],
+    ),
+    (
+        "voucher_batch",
+        &[
+            ("id", Of::Nobody),
+            ("label", Of::Words),
+            ("course", Of::Nobody),
+            ("plan", Of::Nobody),
+            ("key", Of::Nobody),
+            ("revoked_reason", Of::Words),
+            ("sponsor", Of::Nobody),
+        ],
+    ),
+    ("voucher_guess", &[("subject", Of::Person)]),
+];
+
+/// Text columns by table, as the database has them.
+async fn text_columns(conn: &mut AnyConnection, url: &str, schema: &str) -> BTreeMap<String, Vec<String>> {
+    let statement = if url.starts_with("sqlite") {
+        "SELECT t.name, c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+         WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND c.type = 'TEXT' AND $1 <> ''"
+    } else {
+        "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns
+         WHERE table_schema = $1 AND data_type = 'text'"
+    };
+    let rows = sqlx::query(statement)
+        .bind(schema.to_owned())
+        .fetch_all(conn)
+        .await
+        .unwrap();
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for r in &rows {
+        found.entry(r.get(0)).or_default().push(r.get(1));
+    }
+    found
+}
+
+/// `table.column: text` of every text there is.
+async fn every_text(conn: &mut AnyConnection, columns: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let mut texts = Vec::new();
+    for (table, names) in columns {
+        for name in names {
+            let statement = format!("SELECT CAST({name} AS TEXT) FROM \"{table}\" WHERE {name} IS NOT NULL");
+            // both names are the schema's own
+            let rows = sqlx::query(AssertSqlSafe(statement))
+                .fetch_all(&mut *conn)
+                .await
+                .unwrap();
+            texts.extend(
+                rows.iter()
+                    .map(|r| format!("{table}.{name}: {}", r.get::<String, _>(0))),
+            );
+        }
+    }
+    texts
+}
+
+/// A learner and a teacher leave a trace wherever they can.
+async fn traces(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    let store = &school.store;
+    school.grant(SUBJECT, "QUALIFYING", 3600).await;
+    let click = lab_core::port::AdmitRequest {
+        name: NAME.into(),
+        ..school.click(SUBJECT, "tiny")
+    };
+    let lab_core::port::Admission::Admitted(session) = store.admit(&click).await.unwrap() else {
+        panic!("{SUBJECT} has time");
+    };
+    let session = school.ready(&session).await;
+    let outcome = CheckOutcome {
+        check: "ping".into(),
+        passed: true,
+        points: 1,
+        detail: format!("{NAME} made it"),
+    };
+    store.check_record(session.id, &outcome, at(6)).await.unwrap();
+    store.recording_open(session.id, at(6)).await.unwrap();
+    stopped_by_teacher(&school, session.id, session.revision).await;
+    store.settle(&used(&session, 60)).await.unwrap();
+    for (subject, name, role) in [(SUBJECT, NAME, Role::Learner), (TEACHER, TEACHER_NAME, Role::Teacher)] {
+        signed_in(&school, subject, name, role).await;
+    }
+    store
+        .notice_acknowledge(&Acknowledgement {
+            subject: SUBJECT.into(),
+            version: NoticeVersion("1-0".into()),
+            at: at(0),
+        })
+        .await
+        .unwrap();
+    voucher(&school).await;
+    told_outside(&school).await;
+    let attempt = Attempt {
+        at: at(0),
+        registration: None,
+        version: "1.3".into(),
+        code: "lti-role".into(),
+        step: 9,
+        detail: format!("{SUBJECT} has no role"),
+    };
+    store.lti_attempt_add(&attempt).await.unwrap();
+    let pause = PauseChange {
+        to: Some(PauseNotice::new("New disks.", None, at(0)).unwrap()),
+        by: TEACHER.into(),
+        by_name: TEACHER_NAME.into(),
+        at: at(9),
+    };
+    store.launches_pause(&pause).await.unwrap();
+}
+
+/// A grade on its way to the course, and an alert on its way to whoever pays.
+async fn told_outside(school: &School) {
+    let target = GradeTarget {
+        registration: RegistrationId("edx".into()),
+        subject: SUBJECT.into(),
+        course: school.course.clone(),
+        lab: "tiny".into(),
+        title: "Tiny".into(),
+        user: SUBJECT.into(),
+        resource_link: "r1".into(),
+        address: GradeAddress::Outcome {
+            url: "https://lms.example.org/o".into(),
+            sourcedid: SUBJECT.into(),
+        },
+    };
+    school.store.grade_target_put(&target, at(6)).await.unwrap();
+    let (subject, course) = (SUBJECT.into(), school.course.clone());
+    let alert = Alert {
+        of: AlertOf::Learner { subject, course },
+        percent: 50,
+        basis: 3600,
+        spent: 1800,
+        at: at(6),
+    };
+    assert!(school.store.alert_raise(&alert, &AlertChannel::ALL).await.unwrap());
+}
+
+async fn stopped_by_teacher(school: &School, id: SessionId, revision: i64) {
+    let event = |action: &str, about: Option<&str>| AuditEvent {
+        at: at(7),
+        actor: TEACHER.into(),
+        actor_name: TEACHER_NAME.into(),
+        role: Role::Teacher,
+        action: action.into(),
+        session: about.is_none().then_some(id),
+        course: None,
+        about: about.map(Into::into),
+        detail: String::new(),
+    };
+    school.store.audit_append(&event("stop", None)).await.unwrap();
+    school
+        .store
+        .audit_append(&event("export-person", Some(SUBJECT)))
+        .await
+        .unwrap();
+    let stop = lab_core::port::Transition {
+        session: id,
+        expect: revision,
+        event: SessionEvent::Stop(EndReason::StaffStopped),
+        at: at(8),
+        cause: format!("teacher:{TEACHER_NAME}"),
+        ready: None,
+    };
+    let stopping = school.store.session_transition(&stop).await.unwrap();
+    school
+        .step(&stopping, SessionEvent::Gone(EndReason::StaffStopped))
+        .await
+        .unwrap();
+}
+
+async fn signed_in(school: &School, subject: &str, name: &str, role: Role) {
+    let login = Login {
+        id: LoginId(fresh()),
+        subject: subject.into(),
+        name: name.into(),
+        role,
+        course: school.course.clone(),
+        lab: None,
+        plan: None,
+        created_at: at(0),
+        expires_at: at(900),
+    };
+    school.store.login_create(&login, TokenHash::of(subject)).await.unwrap();
+    let ticket = Ticket {
+        hash: TokenHash::of(name),
+        login: login.id,
+        scope: TicketScope::Wall {
+            course: school.course.clone(),
+        },
+        expires_at: at(900),
+    };
+    school.store.ticket_create(&ticket).await.unwrap();
+}
+
+/// One that they redeemed, and one that they only guessed.
+async fn voucher(school: &School) {
+    let batch = VoucherBatch {
+        id: VoucherBatchId(fresh()),
+        label: "autumn".into(),
+        course: school.course.clone(),
+        plan: "QUALIFYING".into(),
+        seconds: 60,
+        valid_days: 30,
+        priority: 0,
+        created_at: at(0),
+        expires_at: at(86_400),
+        key: "k".into(),
+        sponsor: None,
+    };
+    let code = TokenHash::of("code");
+    school.store.voucher_create(&batch, &[code]).await.unwrap();
+    for code in [code, TokenHash::of("wrong")] {
+        let redemption = Redemption {
+            hashes: vec![code],
+            subject: SUBJECT.into(),
+            course: school.course.clone(),
+            at: at(1),
+        };
+        let done = school.store.voucher_redeem(&redemption).await.unwrap();
+        assert_eq!(matches!(done, Redeemed::Granted { .. }), code == TokenHash::of("code"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_forgotten_is_in_no_column_of_either_database() {
+    let (folder, schema) = (tempfile::tempdir().unwrap(), Schema::create().await);
+    for url in [sqlite::url(folder.path()), schema.url()] {
+        let store = Arc::new(SqlStore::open(&url, StoreOptions::default()).await.unwrap());
+        traces(store.clone()).await;
+        let mut conn = AnyConnection::connect(&url).await.unwrap();
+        let columns = text_columns(&mut conn, &url, &schema.name).await;
+        let named = |texts: &[String]| -> Vec<String> {
+            let who = [SUBJECT, NAME, TEACHER, TEACHER_NAME];
+            let of = |t: &&String| who.iter().any(|w| t.contains(w));
+            texts.iter().filter(of).cloned().collect()
+        };
+        let before = named(&every_text(&mut conn, &columns).await);
+        let tables: std::collections::BTreeSet<_> = before.iter().map(|t| t.split(':').next().unwrap()).collect();
+        assert!(
+            tables.len() >= 20,
+            "a trace in each column that can have one: {tables:?}"
+        );
+        let sums = store.ledger_recount().await.unwrap();
+        for (n, subject) in [SUBJECT, TEACHER].into_iter().enumerate() {
+            let erasure = Erasure {
+                subject: subject.into(),
+                pseudonym: pseudonym([n as u8; 32]),
+                by: "cli".into(),
+                by_name: "labwire person".into(),
+                at: at(100),
+            };
+            let done = store.person_erase(&erasure).await.unwrap();
+            assert!(matches!(done, Erased::Done(f) if !f.is_empty()), "{done:?}");
+        }
+        assert_eq!(named(&every_text(&mut conn, &columns).await), Vec::<String>::new());
+        assert_eq!(store.ledger_recount().await.unwrap(), sums);
+        assert_eq!(store.ledger_sums().await.unwrap(), sums);
+        conn.close().await.unwrap();
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_text_column_says_whether_it_names_people() {
+    let (folder, schema) = (tempfile::tempdir().unwrap(), Schema::create().await);
+    let known: BTreeMap<_, _> = COLUMNS.iter().copied().collect();
+    for url in [sqlite::url(folder.path()), schema.url()] {
+        SqlStore::open(&url, StoreOptions::default())
+            .await
+            .unwrap()
+            .close()
+            .await;
+        let mut conn = AnyConnection::connect(&url).await.unwrap();
+        let there = text_columns(&mut conn, &url, &schema.name).await;
+        for (table, columns) in &there {
+            let said = known
+                .get(table.as_str())
+                .unwrap_or_else(|| panic!("say in COLUMNS what of {table} names people, and erase it"));
+            for column in columns {
+                assert!(
+                    said.iter().any(|(name, _)| name == column),
+                    "say in COLUMNS whether {table}.{column} names people; if it does, erase it in src/privacy/erase.rs"
+                );
+            }
+        }
+        conn.close().await.unwrap();
+    }
+    let words = COLUMNS.iter().flat_map(|(_, c)| *c).filter(|(_, of)| *of == Of::Words);
+    assert_eq!(words.count(), 6, "docs/privacy.md names those that operations write");
+}
