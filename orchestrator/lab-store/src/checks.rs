@@ -17,7 +17,7 @@ pub(crate) async fn record(
     let (subject, course) = (Subject(row::text(&of, "subject")?), CourseId(row::text(&of, "course")?));
     let lab = LabId(row::text(&of, "lab")?);
     tx.dialect.lock_learner(tx.conn(), &subject).await?;
-    sqlx::query(
+    let kept = sqlx::query(
         "INSERT INTO check_outcome (session, check_id, passed, points, detail, checked_at, best_points)
          SELECT id, $2, $3, $4, $5, $6, $4 FROM session WHERE id = $1 AND erased_at IS NULL
          ON CONFLICT (session, check_id) DO UPDATE SET
@@ -40,6 +40,9 @@ pub(crate) async fn record(
     .bind(at.0)
     .execute(tx.conn())
     .await?;
+    if kept.rows_affected() == 0 {
+        return Err(Failure::missing("session", session));
+    }
     grades::offer(tx, &subject, &course, &lab, *at).await
 }
 
