@@ -39,6 +39,9 @@ const KEYFRAME_EVERY: u64 = 512 * 1024;
 /// Output kept back from the screen's thread before it is shown anyway: the longer a piece of a flood, the less of it is
 /// emulated (half as much as of 128 KiB), and two pieces a keyframe still let emulation and reading overlap.
 const FEED_BYTES: usize = 256 * 1024;
+/// Output read while a keyframe is drawn, which takes some milliseconds of each 512 KiB: at the kernel's 65 MB/s these are 4 ms in which the
+/// program is not held up.
+const DRAWING_BYTES: usize = 256 * 1024;
 /// Status of a program that could not be started, as shells say it.
 const CANNOT_START: i32 = 127;
 /// Status of a serial line whose machine was switched off.
@@ -198,10 +201,10 @@ impl<'a> Pump<'a> {
                         Err(_would_block) => {}
                     }
                     if !drawing && (self.pending.len() >= JOIN_BYTES || self.is_first_after_a_while()) {
-                        self.pass_on().await;
+                        self.pass_on_until_keyframe().await;
                     }
                 }
-                // reading goes on meanwhile, up to a record
+                // reading goes on meanwhile
                 () = self.drawn(), if drawing => {}
                 ended = &mut exit, if status.is_none() => {
                     status = Some(ended);
@@ -210,7 +213,7 @@ impl<'a> Pump<'a> {
                 () = sleep_until(deadline), if deadline.is_some() => {
                     let due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
                     if due(pass_on_at) {
-                        self.pass_on().await;
+                        self.pass_on_until_keyframe().await;
                     } else if due(quiet_at) {
                         self.quiet().await;
                     } else if due(give_up_at) {
@@ -237,8 +240,12 @@ impl<'a> Pump<'a> {
         if self.agent.frozen.get() || !self.agent.journal.borrow().takes_output() {
             return 0;
         }
+        let most = match self.keyframe {
+            Some(_) => DRAWING_BYTES,
+            None => RECORD_PAYLOAD_MAX,
+        };
         let left = self.terminal.credit_left().saturating_sub(self.pending.len() as u64);
-        left.min((RECORD_PAYLOAD_MAX - self.pending.len()) as u64) as usize
+        left.min(most.saturating_sub(self.pending.len()) as u64) as usize
     }
 
     /// Reads all there is, up to `room`; true when there is no more for now. `WouldBlock` when there was nothing.
@@ -273,18 +280,30 @@ impl<'a> Pump<'a> {
         !self.pending.is_empty() && (self.terminal.typed.take() || self.passed_on.elapsed() > JOIN_FOR)
     }
 
-    /// Pending output becomes a record.
+    /// All pending output becomes records, with the keyframes that are due between them.
     async fn pass_on(&mut self) {
-        self.drawn().await;
-        if self.pending.is_empty() {
-            return;
+        while !self.pending.is_empty() {
+            self.drawn().await;
+            self.pass_on_until_keyframe().await;
         }
+    }
+
+    /// Pending output becomes records, up to the keyframe that is due: what comes after it waits for it.
+    async fn pass_on_until_keyframe(&mut self) {
+        while !self.pending.is_empty() && self.keyframe.is_none() {
+            let len = self.pending.len().min(RECORD_PAYLOAD_MAX);
+            let record = self.pending.split_to(len).freeze();
+            self.record(record).await;
+        }
+    }
+
+    /// Enters output and looks at it.
+    async fn record(&mut self, bytes: Bytes) {
         if self.terminal.entered.take()
             && let Recogniser::Prompts(lines) = &mut self.recogniser
         {
             lines.entered();
         }
-        let bytes = self.pending.split().freeze();
         self.agent.append(self.index, Event::Output(bytes.clone()));
         self.terminal
             .offset
