@@ -41,8 +41,8 @@ export async function eventually(what, withinMs, look) {
 }
 
 export class Labwire {
-  /** `labs`: further labs as [id, function from a shipped lab's text to the new one's]. `runtime`: `process` for labs of this machine's programs. */
-  static async start({ labs: further = [], runtime = 'docker' } = {}) {
+  /** `labs`: further labs as [id, function from a shipped lab's text to the new one's]. `runtime`: `process` for labs of this machine's programs. `config`: further lines. */
+  static async start({ labs: further = [], runtime = 'docker', config = [] } = {}) {
     if (!existsSync(binary)) throw new Error(`${binary} is not built: run \`make build-release\``);
     const me = new Labwire();
     me.dir = mkdtempSync(join(tmpdir(), 'labwire-browser-'));
@@ -76,6 +76,7 @@ export class Labwire {
         ...(me.boxes ? [`  state_dir: ${me.boxes}`] : []),
         'courses:',
         '  - {id: net, title: Networks in practice}',
+        ...config,
         '',
       ].join('\n'),
     );
