@@ -57,7 +57,8 @@ class Platform {
       this.choices.push({ query: url.search, token: new URLSearchParams(body).get('JWT') });
       page('<p id="kept">Kept.</p>');
     } else {
-      response.writeHead(404).end();
+      // a picture for the tab is what browsers ask for beside
+      response.writeHead(url.pathname === '/favicon.ico' ? 204 : 404).end();
     }
   }
 }

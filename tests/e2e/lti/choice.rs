@@ -20,7 +20,13 @@ async fn server() -> Result<Server> {
 async fn asked(edx: &OpenEdx, user: &str) -> Result<String> {
     let browser = browser()?;
     let (cookie, post) = begun_with(edx, &browser, &[("user", user), ("choose", "1")]).await?;
-    Ok(post.request(&browser).header("cookie", cookie).send().await?.text().await?)
+    Ok(post
+        .request(&browser)
+        .header("cookie", cookie)
+        .send()
+        .await?
+        .text()
+        .await?)
 }
 
 fn field<'a>(page: &'a str, before: &str) -> Result<&'a str> {
@@ -64,7 +70,10 @@ async fn open_edx_keeps_the_lab_that_a_teacher_chose_and_launches_it() -> Result
     chosen(&server, &page, &format!("lang=fr&column=1&lab={CHOSEN}")).await?;
     let kept = items(&edx).await?;
     let url = format!("{}/lti/labs/{CHOSEN}", server.url);
-    ensure!(kept[0]["url"] == url.as_str() && kept[0]["custom"]["lab"] == CHOSEN, "{kept}");
+    ensure!(
+        kept[0]["url"] == url.as_str() && kept[0]["custom"]["lab"] == CHOSEN,
+        "{kept}"
+    );
     ensure!(
         kept[0]["lineItem"]["resourceId"] == CHOSEN && kept[0]["lineItem"]["scoreMaximum"] == 3.0,
         "{kept}"
@@ -79,6 +88,9 @@ async fn open_edx_keeps_the_lab_that_a_teacher_chose_and_launches_it() -> Result
 
     let page = asked(&edx, "staff-zoe").await?;
     chosen(&server, &page, "cancel=1").await?;
-    ensure!(items(&edx).await? == serde_json::json!([]), "a choice that was given up");
+    ensure!(
+        items(&edx).await? == serde_json::json!([]),
+        "a choice that was given up"
+    );
     server.finish().await
 }

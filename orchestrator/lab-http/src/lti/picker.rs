@@ -88,7 +88,7 @@ pub(super) fn choose(settings: &HttpSettings, picker: &Picker, language: Languag
          <fieldset class=\"languages\"><legend class=\"unseen\">Langue · Language</legend>\n\
          <label><input type=\"radio\" name=\"lang\" id=\"lang-fr\" value=\"fr\"{}> Français</label>\n\
          <label><input type=\"radio\" name=\"lang\" id=\"lang-en\" value=\"en\"{}> English</label></fieldset>\n\
-         <h1>{}</h1>\n{alert}{list}<button name=\"cancel\" value=\"1\" formnovalidate>{}</button>\n</form>\n</main>\n\
+         <h1>{}</h1>\n{alert}{list}<button name=\"cancel\" value=\"1\">{}</button>\n</form>\n</main>\n\
          <script src=\"/lti/choose.js\"></script></body>",
         escape(&picker.ticket),
         checked(Language::Fr),
@@ -119,11 +119,8 @@ fn column(offered: bool) -> String {
 /// A lab to choose, with what a teacher needs to know of it.
 fn entry(lab: &LabFile, multiple: bool) -> String {
     let id = escape(lab.id.as_str());
-    let (kind, needed) = if multiple {
-        ("checkbox", "")
-    } else {
-        ("radio", " required")
-    };
+    // not `required`: a browser that cannot show the choice, since the search hides it, would not say why it does nothing
+    let kind = if multiple { "checkbox" } else { "radio" };
     let minutes = lab.time.planned.secs.div_ceil(60);
     let points_of_lab = usize::try_from(points(lab)).unwrap_or(usize::MAX);
     let checks: String = lab.checks.iter().map(check).collect();
@@ -150,7 +147,7 @@ fn entry(lab: &LabFile, multiple: bool) -> String {
     };
     format!(
         "<li data-text=\"{} {} {id}\">\n<div class=\"lab\"><input type=\"{kind}\" name=\"lab\" id=\"lab-{id}\" value=\"{id}\" \
-         aria-describedby=\"facts-{id}\"{needed}>\
+         aria-describedby=\"facts-{id}\">\
          <label for=\"lab-{id}\"><strong>{}</strong> <code>{id}</code></label></div>\n\
          <p class=\"facts\" id=\"facts-{id}\">{minutes} min · {} · {}</p>\n\
          <details><summary>{}<span class=\"unseen\"> {}</span></summary>\n<p>{}</p>\n{}{}</details>\n</li>\n",
