@@ -107,17 +107,16 @@ impl App {
                 .into());
         }
         let (issuer, client_id) = self.chooser(&ticket).await?;
-        let labs = match params.get("cancel") {
-            Some(_) => Vec::new(),
-            None => {
-                let labs = self.chosen(params, &ticket.request).await?;
-                if labs.is_empty() {
-                    let again = self.picker_of(sealed.to_owned(), ticket.request, true).await?;
-                    return Ok(Answered::Again(again));
-                }
-                labs
-            }
+        let cancelled = params.get("cancel").is_some();
+        let labs = if cancelled {
+            Vec::new()
+        } else {
+            self.chosen(params, &ticket.request).await?
         };
+        if labs.is_empty() && !cancelled {
+            let again = self.picker_of(sealed.to_owned(), ticket.request, true).await?;
+            return Ok(Answered::Again(again));
+        }
         // the last thing that can refuse: what was refused before may be sent again
         let used = mark("choice", &[&ticket.jti]);
         if let Redeem::Used { at } = self.ports.store.launch_redeem(used, now, now.plus(CHOICE_TTL)).await? {
