@@ -41,7 +41,8 @@ export async function eventually(what, withinMs, look) {
 }
 
 export class Labwire {
-  /** `labs`: further labs as [id, function from a shipped lab's text to the new one's]. `runtime`: `process` for labs of this machine's programs. `config`: further lines. */
+  /** `labs`: further labs as [id, function from a shipped lab's text to the new one's]. `runtime`: `process` for labs of this machine's programs.
+   * `config`: further lines of the configuration. */
   static async start({ labs: further = [], runtime = 'docker', config = [] } = {}) {
     if (!existsSync(binary)) throw new Error(`${binary} is not built: run \`make build-release\``);
     const me = new Labwire();
