@@ -2,10 +2,12 @@
 
 usage: open_edx.py TOOL_URL LAB   (serves until its standard input is closed; prints its address first)
 
-Its own code: launches of both versions, access tokens, Assignment and Grade Services, Basic Outcomes. Ours: what the rest of Open edX is to it
+Its own code: launches of both versions, deep linking, access tokens, Assignment and Grade Services, Basic Outcomes. Ours: what the rest of Open edX is to it
 (a block, its people, a gradebook), and trouble.
 
   /begin?user=U     where Open edX sends the learner's browser to begin a launch by LTI 1.3; users that begin with `staff` are staff
+  /begin?…&choose=1 the same, for staff to choose what the block launches; …&item=N: of the chosen item at N
+  /items            what was chosen: the items that it verified and kept
   /auth             Open edX's answer to the tool's authentication request: the form's fields, as JSON
   /keys             its public keys
   /token_url        where it gives access tokens
@@ -68,6 +70,8 @@ settings.configure(
     LMS_BASE="localhost",
     USAGE_ID_PATTERN=r"(?P<usage_id>(?:i4x://?[^/]+/[^/]+/[^/]+/[^@]+(?:@[^/]+)?)|(?:[^/]+))",
     FEATURES={},
+    MIDDLEWARE=["__main__.signed_in"],
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
     USE_TZ=True,
     ROOT_URLCONF="__main__",
 )
@@ -81,6 +85,7 @@ from lti_consumer.data import Lti1p3LaunchData  # noqa: E402
 from lti_consumer.lti_1p1.consumer import LtiConsumer1p1  # noqa: E402
 from lti_consumer.outcomes import OutcomeService  # noqa: E402
 from lti_consumer.plugin import compat  # noqa: E402
+from lti_consumer.utils import get_data_from_cache  # noqa: E402
 from opaque_keys.edx.keys import UsageKey  # noqa: E402
 from webob import Request  # noqa: E402
 
@@ -127,6 +132,17 @@ class Block:
 
 compat.load_enough_xblock = compat.load_block_as_user = lambda _location: Block()
 compat.get_user_from_external_user_id = lambda user: user
+compat.user_has_studio_write_access = lambda user, _course: user == "an author"
+
+
+def signed_in(get_response):
+    """Whoever comes to its pages by a browser is signed in as an author of the course."""
+
+    def middleware(request):
+        request.user = "an author"
+        return get_response(request)
+
+    return middleware
 
 
 def configured():
@@ -138,6 +154,8 @@ def configured():
     else:
         fields |= tool
     return models.LtiConfiguration.objects.create(
+        lti_advantage_deep_linking_enabled=True,
+        lti_advantage_deep_linking_launch_url=f"{TOOL}/lti/launch",
         lti_1p3_oidc_url=f"{TOOL}/lti/login",
         lti_1p3_launch_url=f"{TOOL}/lti/labs/{LAB}",
         lti_1p3_redirect_uris=[f"{TOOL}/lti/launch"],
@@ -149,9 +167,21 @@ def consumer():
     return models.LtiConfiguration.objects.get(pk=CONFIG).get_lti_consumer()
 
 
+def chosen():
+    return models.LtiDlContentItem.objects.filter(lti_configuration=CONFIG).order_by("pk")
+
+
+def items(_):
+    return json.dumps([item.attributes for item in chosen()])
+
+
 def begin(query):
     user = query.get("user", "a5b1f3e2-external-id")
     data = Lti1p3LaunchData(user_id=user, user_role="student", config_id="c", resource_link_id="r", external_user_id=user)
+    if "choose" in query:
+        data.message_type = "LtiDeepLinkingRequest"
+    if "item" in query:
+        data.deep_linking_content_item_id = chosen()[int(query["item"])].pk
     return consumer().prepare_preflight_url(data)
 
 
@@ -164,6 +194,10 @@ def auth(query):
         roles.append("http://purl.imsglobal.org/vocab/lis/v2/membership#Instructor")
     lti.set_resource_link_claim(BLOCK)
     lti.set_launch_presentation_claim(document_target="iframe")
+    launch = get_data_from_cache(query["lti_message_hint"])
+    if launch.deep_linking_content_item_id:
+        item = chosen().get(pk=launch.deep_linking_content_item_id).attributes
+        lti.set_dl_content_launch_parameters(url=item.get("url"), custom=item.get("custom"))
     made = lti.generate_launch_request(query)
     return json.dumps({"redirect_uri": query["redirect_uri"], "id_token": made["id_token"], "state": made["state"]})
 
@@ -226,7 +260,7 @@ def ahead(query):
     return ""
 
 
-OURS = {"/begin": begin, "/auth": auth, "/keys": keys, "/token_url": token_url, "/columns": columns, "/zero": zero, "/form": form, "/gradebook": scores, "/set": change, "/ahead": ahead}
+OURS = {"/begin": begin, "/items": items, "/auth": auth, "/keys": keys, "/token_url": token_url, "/columns": columns, "/zero": zero, "/form": form, "/gradebook": scores, "/set": change, "/ahead": ahead}
 TROUBLE = {
     "401": ("401 Unauthorized", "application/json", "{}"),
     "500": ("500 Internal Server Error", "application/json", "{}"),

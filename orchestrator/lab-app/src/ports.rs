@@ -26,6 +26,8 @@ pub struct Settings {
     pub installation: String,
     /// How browsers reach us, without a slash at the end: launch addresses of learning platforms begin with it.
     pub public_url: String,
+    /// Hosts of learning platforms that are in a private network, and may be without TLS.
+    pub private_hosts: Vec<String>,
     /// This process, as a lease holder; unique per start.
     pub holder: String,
     /// Sandboxes at once; further sessions queue.
@@ -55,6 +57,7 @@ impl Default for Settings {
         Self {
             installation: "labwire".into(),
             public_url: "http://localhost:8080".into(),
+            private_hosts: Vec::new(),
             holder: "labwire".into(),
             sandboxes_max: 40,
             pools: Vec::new(),

@@ -6,7 +6,10 @@ use axum::http::{HeaderName, HeaderValue, header};
 /// Header names and values, made once.
 pub(crate) fn security(settings: &HttpSettings) -> Vec<(HeaderName, HeaderValue)> {
     let mut all = vec![
-        (header::CONTENT_SECURITY_POLICY, content_policy(settings)),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            content_policy(settings, "'self'", None),
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         // a launch link's token is in the address of its page: it must not go out as a Referer
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -42,7 +45,9 @@ pub(crate) fn security(settings: &HttpSettings) -> Vec<(HeaderName, HeaderValue)
 /// Styles are the one exception from `'self'`: xterm.js writes `<style>` elements at run time (colours, cell size) and takes
 /// no nonce, and a nonce could not stand in pages that are cached files anyway. A style cannot run code, and with
 /// `img-src` and `font-src` closed it cannot send anything out either.
-fn content_policy(settings: &HttpSettings) -> HeaderValue {
+///
+/// `forms`: where forms go; `framed_by`: an origin that may frame this page though the settings do not say so.
+pub(crate) fn content_policy(settings: &HttpSettings, forms: &str, framed_by: Option<&str>) -> HeaderValue {
     let own = origin_of(&settings.public_url);
     // 'self' covers WebSockets in CSP 3; older Safari wants them by name
     let socket = own
@@ -55,13 +60,14 @@ fn content_policy(settings: &HttpSettings) -> HeaderValue {
         .frame_ancestors
         .iter()
         .filter_map(|a| origin_of(a))
+        .chain(framed_by.map(str::to_owned))
         .filter(|o| is_plain(o))
         .map(|o| " ".to_owned() + &o)
         .collect();
     let frames = frames.concat();
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'{socket}; img-src 'self' data:; \
-         font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'{frames}"
+         font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action {forms}; frame-ancestors 'self'{frames}"
     );
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
 }
@@ -82,7 +88,7 @@ mod tests {
             frame_ancestors: frames.iter().map(ToString::to_string).collect(),
             ..HttpSettings::default()
         };
-        content_policy(&settings).to_str().unwrap().to_owned()
+        content_policy(&settings, "'self'", None).to_str().unwrap().to_owned()
     }
 
     #[test]

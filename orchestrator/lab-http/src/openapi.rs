@@ -21,6 +21,7 @@ use utoipa::{
         api::operations::overview, api::pool::list, api::pool::queue, api::operations::pause, api::operations::resume,
         api::accounts::show, api::accounts::statement,
         lti::login, lti::login_form, lti::launch_by_hand, lti::launch, lti::by_hand, lti::launch_lab, lti::jwks, lti::storage,
+        lti::choose, lti::choose_script,
         probes::healthz, probes::readyz, probes::metrics, show,
     ),
     components(schemas(error::ErrorView, view::RefusalView, view::LabSummaryView)),

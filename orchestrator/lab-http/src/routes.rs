@@ -107,6 +107,9 @@ fn table() -> Vec<Route> {
         post("/lti/launch", Who::Anyone, lti::launch),
         get("/lti/labs/{lab}", Who::Anyone, lti::by_hand),
         post("/lti/labs/{lab}", Who::Anyone, lti::launch_lab),
+        // a form of our own page, with a ticket that we signed
+        post("/lti/choose", Who::Anyone, lti::choose),
+        get("/lti/choose.js", Who::Anyone, lti::choose_script),
         get("/lti/jwks", Who::Anyone, lti::jwks),
         get("/lti/storage.js", Who::Anyone, lti::storage),
         get("/healthz", Who::Anyone, probes::healthz),

@@ -250,6 +250,7 @@ pub fn settings(config: &Config, holder: String) -> Settings {
     Settings {
         installation: config.installation.clone(),
         public_url: config.public_url.clone(),
+        private_hosts: config.lti.private_hosts.clone(),
         holder,
         sandboxes_max: config.limits.sandboxes_max,
         pools: config.pools.clone(),

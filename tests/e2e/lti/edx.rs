@@ -125,7 +125,12 @@ impl Post {
 
 /// Begins a launch by LTI 1.3 and lets the platform answer: the browser's cookie, and what it posts.
 pub async fn begun(edx: &OpenEdx, browser: &reqwest::Client, user: &str) -> Result<(String, Post)> {
-    let begun = browser.get(edx.get("/begin", &[("user", user)]).await?).send().await?;
+    begun_with(edx, browser, &[("user", user)]).await
+}
+
+/// The same of another kind: see `/begin` of `open_edx.py`.
+pub async fn begun_with(edx: &OpenEdx, browser: &reqwest::Client, how: &[(&str, &str)]) -> Result<(String, Post)> {
+    let begun = browser.get(edx.get("/begin", how).await?).send().await?;
     let cookie = begun.headers().get("set-cookie").context("no cookie")?.to_str()?;
     let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
     let form: Value = serde_json::from_str(&lab_e2e::client().get(location(&begun)?).send().await?.text().await?)?;

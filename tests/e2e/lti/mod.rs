@@ -1,5 +1,6 @@
 //! Learning platforms, with Open edX's own consumer as one: launches of labs of the real binary, and grades that go back.
 
+mod choice;
 mod edx;
 mod grades;
 mod launches;

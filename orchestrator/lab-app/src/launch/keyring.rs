@@ -8,7 +8,7 @@ use lab_core::{
     launch::{LaunchClaims, LaunchRefusal, Role},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// HS256 is as strong as its key: 32 bytes are the hash's own length.
 pub const SECRET_BYTES_MIN: usize = 32;
@@ -51,10 +51,15 @@ struct Prepared {
     verify: DecodingKey,
     /// Of vouchers' codes; made from the secret, and of no use for links.
     vouchers: [u8; 32],
+    /// Of tickets to choose labs with; the same.
+    choices: [u8; 32],
 }
 
 /// Says what [`Prepared::vouchers`] is for, as BLAKE3 wants it; a change makes every voucher worthless.
 const VOUCHER_CONTEXT: &str = "labwire 2026-11-22 voucher codes";
+
+/// Says what [`Prepared::choices`] is for; a change ends the choices that are under way.
+const CHOICE_CONTEXT: &str = "labwire 2026-11-27 choices by deep linking";
 
 /// What is read of a token's header before anything is believed.
 #[derive(Deserialize)]
@@ -87,6 +92,7 @@ impl Keyring {
                 sign: EncodingKey::from_secret(secret),
                 verify: DecodingKey::from_secret(secret),
                 vouchers: blake3::derive_key(VOUCHER_CONTEXT, secret),
+                choices: blake3::derive_key(CHOICE_CONTEXT, secret),
             });
         }
         Ok(Self { keys: prepared })
@@ -110,6 +116,24 @@ impl Keyring {
     pub fn voucher_hashes(&self, code: &Code) -> Vec<TokenHash> {
         let hash = |k: &Prepared| TokenHash(*blake3::keyed_hash(&k.vouchers, code.digits().as_bytes()).as_bytes());
         self.keys.iter().map(hash).collect()
+    }
+
+    /// A ticket to choose labs with, signed with the first key's own for that: no link is one, and no ticket is a link.
+    ///
+    /// # Panics
+    /// Never: tickets are plain JSON.
+    pub(crate) fn sign_choice<T: Serialize>(&self, ticket: &T) -> String {
+        let key = EncodingKey::from_secret(&self.keys[0].choices);
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), ticket, &key).expect("tickets are plain JSON")
+    }
+
+    /// A ticket of ours, under whichever key; its times are its reader's.
+    pub(crate) fn verify_choice<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
+        let read = |key: &Prepared| {
+            let key = DecodingKey::from_secret(&key.choices);
+            jsonwebtoken::decode::<T>(token, &key, &signature_only()).ok()
+        };
+        self.keys.iter().find_map(read).map(|read| read.claims)
     }
 
     /// Id of the key that new vouchers are made with.

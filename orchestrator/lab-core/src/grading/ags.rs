@@ -231,6 +231,12 @@ pub fn read_line_items(answer: &PlatformAnswer, lab: &LabId) -> Result<Option<St
     Ok(ours.and_then(line_item_id))
 }
 
+/// A line item of a lab: the resource is what [`read_line_items`] finds it by, whoever has it made.
+pub(crate) fn line_item(lab: &LabId, title: &str, maximum: u32) -> Value {
+    let label: String = title.chars().take(LABEL_CHARS_MAX).collect();
+    json!({"scoreMaximum": maximum, "label": label, "resourceId": lab.as_str(), "tag": TAG})
+}
+
 /// Makes the line item of a lab. Without its resource link Open edX would not show it to anybody.
 pub fn line_item_create(
     line_items: &str,
@@ -239,11 +245,8 @@ pub fn line_item_create(
     title: &str,
     resource_link: &str,
 ) -> PlatformRequest {
-    let label: String = title.chars().take(LABEL_CHARS_MAX).collect();
-    let body = json!({
-        "scoreMaximum": LINE_ITEM_MAXIMUM, "label": label, "resourceId": lab.as_str(), "tag": TAG,
-        "resourceLinkId": resource_link,
-    });
+    let mut body = line_item(lab, title, LINE_ITEM_MAXIMUM);
+    body["resourceLinkId"] = json!(resource_link);
     bearer(
         PlatformRequest::post(&below(line_items, "", &[]), LINE_ITEM_TYPE, body.to_string()),
         token,

@@ -3,6 +3,7 @@
 
 mod cookie;
 mod page;
+mod picker;
 
 use crate::{error::ApiError, origin::is_ours, state::HttpState};
 use axum::{
@@ -12,8 +13,8 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use lab_app::launch::lti::{Begun, Browser, Launched};
-use lab_core::launch::lti::{Fault, LtiRefusal, Params, percent_encode};
+use lab_app::launch::lti::{Answered, Begun, Browser, Launched};
+use lab_core::launch::lti::{Fault, Language, LtiRefusal, Params, percent_encode};
 use serde_json::json;
 
 /// A page asked one of our addresses for what a platform would send there.
@@ -40,7 +41,7 @@ pub(crate) async fn login_form(State(state): State<HttpState>, body: Result<Byte
 /// A platform's answer (1.3), or a launch (1.1) whose lab is in the parameter `custom_lab`.
 #[utoipa::path(
     post, path = "/lti/launch", operation_id = "lti_launch", tag = "lti",
-    responses((status = 303, description = "to /launch"), (status = 400, description = "a page that says why not"))
+    responses((status = 200, description = "a page to choose labs from"), (status = 303, description = "to /launch"), (status = 400, description = "a page that says why not"))
 )]
 pub(crate) async fn launch(
     State(state): State<HttpState>,
@@ -98,11 +99,50 @@ pub(crate) async fn launch_by_hand() -> Response {
 /// Asks the platform's storage, where cookies are blocked.
 #[utoipa::path(get, path = "/lti/storage.js", operation_id = "lti_storage", tag = "lti", responses((status = 200, description = "a script")))]
 pub(crate) async fn storage() -> Response {
+    script(include_str!("storage.js"))
+}
+
+/// Searches labs, and sends the answer.
+#[utoipa::path(get, path = "/lti/choose.js", operation_id = "lti_choose_script", tag = "lti", responses((status = 200, description = "a script")))]
+pub(crate) async fn choose_script() -> Response {
+    script(include_str!("choose.js"))
+}
+
+fn script(text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    (headers, include_str!("storage.js")).into_response()
+    (headers, text).into_response()
+}
+
+/// What a teacher chose, from our own page; the answer is a page that takes it to the platform.
+#[utoipa::path(
+    post, path = "/lti/choose", operation_id = "lti_choose", tag = "lti",
+    responses((status = 200, description = "a page that sends the choice to the platform"), (status = 400, description = "a page that says why not"))
+)]
+pub(crate) async fn choose(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let params = match form(body) {
+        Ok(params) => params,
+        Err((refusal, status)) => return page::refused(&refusal, status),
+    };
+    let response = match state.app.lti_choose(&params).await {
+        Ok(Answered::Send { return_url, token }) => picker::send(&state.settings, &return_url, &token),
+        Ok(Answered::Again(again)) => picker::choose(&state.settings, &again, language(params.get("lang"), &headers)),
+        Err(e) => page::failed(e),
+    };
+    no_store(response)
+}
+
+/// The language that was asked for, or else the browser's.
+fn language(asked: Option<&str>, headers: &HeaderMap) -> Language {
+    let browsers = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
+    let known = [asked, browsers].into_iter().flatten().find_map(Language::from_tags);
+    known.unwrap_or(Language::Fr)
 }
 
 /// What was sent, or why it cannot be read.
@@ -167,6 +207,10 @@ async fn arrive(state: &HttpState, uri: &Uri, headers: &HeaderMap, params: Sent)
     };
     let response = match launched {
         Ok(Launched::Link(token)) => redirect(&format!("/launch?token={}", percent_encode(&token))),
+        Ok(Launched::Choose(choice)) => {
+            let language = language(choice.request.locale.as_deref(), headers);
+            picker::choose(&state.settings, &choice, language)
+        }
         Ok(Launched::Unproven { again, storage }) => page::unproven(&params, &again, storage.as_ref()),
         Err(e) => page::failed(e),
     };

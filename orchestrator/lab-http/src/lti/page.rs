@@ -25,7 +25,7 @@ fn both(tag: &str, text: &Bilingual) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -45,9 +45,14 @@ const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:38rem;mar
 color:#fff;text-decoration:none;border-radius:.3rem}";
 
 fn html(status: StatusCode, title: &str, body: &str) -> Response {
+    html_styled(status, title, "", body)
+}
+
+/// With further styles.
+pub(super) fn html_styled(status: StatusCode, title: &str, style: &str, body: &str) -> Response {
     let text = format!(
         "<!doctype html><html lang=\"fr\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>{} · Labwire</title><style>{STYLE}</style>\n{body}</html>\n",
+         <title>{} · Labwire</title><style>{STYLE}{style}</style>\n{body}</html>\n",
         escape(title)
     );
     let headers = [

@@ -54,6 +54,8 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
         (post.clone(), "/lti/launch", None),
         (get.clone(), "/lti/labs/{lab}", None),
         (post.clone(), "/lti/labs/{lab}", None),
+        (post.clone(), "/lti/choose", None),
+        (get.clone(), "/lti/choose.js", None),
         (get.clone(), "/lti/jwks", None),
         (get.clone(), "/lti/storage.js", None),
         (get.clone(), "/healthz", None),

@@ -4,11 +4,14 @@
 //!  platform ── initiation ──► begin ── auth request, cookie ──► platform ── id_token ──► token (1.3) ─┐
 //!  platform ── signed form ─────────────────────────────────────────────────────────► form (1.1) ─────┼─► arrive ─► link
 //! ```
+//! A teacher's deep linking goes from `token` to a page of [`choose`], and from there back to the platform.
+//!
 //! `arrive` signs a link ([`lab_core::launch::LaunchClaims`]) that lives for a minute and is used once, like any other: roles, bearers
 //! and entitlement know nothing of LTI.
 
 mod arrive;
 mod begin;
+mod choose;
 mod form;
 mod jwks;
 mod keys;
@@ -16,6 +19,7 @@ mod signature;
 mod token;
 
 pub use begin::{Begun, StorageOffer};
+pub use choose::{Answered, Picker};
 pub(crate) use form::oauth_signature;
 pub(crate) use jwks::PlatformKeys;
 pub use keys::{KEY_PUBLISHED_AFTER, OurKeys, PublicKey};

@@ -1,10 +1,13 @@
 //! The platform's answer of LTI 1.3: an `id_token`, validated step by step.
 
-use super::{StorageOffer, begin::storage, mark, signature};
+use super::{Picker, StorageOffer, begin::storage, mark, signature};
 use crate::{App, AppError};
 use lab_core::{
     TokenHash,
-    launch::lti::{ExpectedToken, Fault, Initiation, Kind, LtiState, Params, RegistrationId, Version, check_claims},
+    launch::lti::{
+        ExpectedToken, Fault, Initiation, Kind, LtiState, Message, Params, RegistrationId, ReturnsTo, Version,
+        check_claims,
+    },
     port::Redeem,
 };
 
@@ -13,6 +16,8 @@ use lab_core::{
 pub enum Launched {
     /// A launch link's token, good for a minute, once.
     Link(String),
+    /// A teacher is to choose labs.
+    Choose(Box<Picker>),
     /// The browser brought nothing that proves it is the one that began: its cookie was blocked, or it never had one.
     Unproven {
         /// Begins the same launch again, in a window of its own, where its cookie is kept.
@@ -52,6 +57,7 @@ impl App {
             issuer,
             client_id,
             auth_url,
+            token_url,
             jwks,
             deployments,
             ..
@@ -97,11 +103,16 @@ impl App {
             nonce: row.nonce,
             deployments,
             target: &row.target,
+            public_url: &self.settings.public_url,
+            returns_to: ReturnsTo {
+                addresses: &[issuer, auth_url, token_url],
+                private_hosts: &self.settings.private_hosts,
+            },
         };
-        let verified = check_claims(&claims, &expected, self.now())?;
-        self.arrive(&registration, verified, &row.target)
-            .await
-            .map(Launched::Link)
+        match check_claims(&claims, &expected, self.now())? {
+            Message::Launch { launch, target } => self.arrive(&registration, launch, &target).await.map(Launched::Link),
+            Message::Choose(request) => self.picker(&registration, request).await.map(Launched::Choose),
+        }
     }
 
     async fn state_of<'a>(&self, params: &'a Params) -> Result<(&'a str, LtiState), AppError> {

@@ -1,10 +1,16 @@
 //! Steps 5 to 15 of an `id_token`: what its claims must say. Its signature was checked before.
 
 use super::{
-    CLAIM, LtiRefusal, Verified, course, fault::Fault, identifier, issuer_name, roles::role_of, shown, subject,
-    target::same_address,
+    CLAIM, LtiRefusal, Verified,
+    choice::{ChoiceRequest, ReturnsTo, read_choice},
+    course,
+    fault::Fault,
+    identifier, issuer_name,
+    roles::role_of,
+    shown, subject,
+    target::LaunchUrl,
 };
-use crate::{Timestamp, TokenHash, grading::GradeAddress};
+use crate::{Timestamp, TokenHash, grading::GradeAddress, launch::Role};
 use serde_json::Value;
 
 /// Two machines' clocks may differ by so much.
@@ -23,10 +29,27 @@ pub struct ExpectedToken<'a> {
     pub deployments: &'a [String],
     /// Of the login initiation.
     pub target: &'a str,
+    /// Ours: what is launched is below it.
+    pub public_url: &'a str,
+    /// Where a choice may go.
+    pub returns_to: ReturnsTo<'a>,
+}
+
+/// What a platform wants of us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Somebody opens a lab.
+    Launch {
+        launch: Verified,
+        /// The address that is launched, one of ours.
+        target: String,
+    },
+    /// A teacher chooses labs for a course.
+    Choose(ChoiceRequest),
 }
 
 /// Checks the claims in the order of the standard. Every optional claim may be missing, and what is not known is not looked at.
-pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp) -> Result<Verified, LtiRefusal> {
+pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp) -> Result<Message, LtiRefusal> {
     if !claims.is_object() {
         return Err(Fault::Claims.because("the token's payload is not an object"));
     }
@@ -48,12 +71,15 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
         return Err(Fault::Version.because(format!("version is {:?}, not \"1.3.0\"", lti_text("version"))));
     }
     // 10
-    if lti_text("message_type") != Some("LtiResourceLinkRequest") {
-        return Err(Fault::MessageType.because(format!(
-            "message_type is {:?}, not \"LtiResourceLinkRequest\"",
-            lti_text("message_type")
-        )));
-    }
+    let chooses = match lti_text("message_type") {
+        Some("LtiResourceLinkRequest") => false,
+        Some("LtiDeepLinkingRequest") => true,
+        other => {
+            return Err(Fault::MessageType.because(format!(
+                "message_type is {other:?}, not \"LtiResourceLinkRequest\" or \"LtiDeepLinkingRequest\""
+            )));
+        }
+    };
     // 11
     let deployment = lti_text("deployment_id").unwrap_or_default();
     let allowed = expected.deployments.is_empty() || expected.deployments.iter().any(|d| d == deployment);
@@ -67,9 +93,10 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
             }
         )));
     }
-    // 12
+    // 12: what is signed counts. Open edX begins every launch of a block with the block's own address, and names a lab that was
+    // chosen only here.
     let target = lti_text("target_link_uri").unwrap_or_default();
-    if !same_address(target, expected.target) {
+    if LaunchUrl::of(expected.public_url, target).is_none() {
         return Err(Fault::Target.because(format!(
             "target_link_uri is {target:?}, and was {:?} when the launch began",
             expected.target
@@ -77,11 +104,16 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
     }
     // 13
     let resource_link = lti("resource_link").and_then(|r| r.get("id")).and_then(Value::as_str);
-    let resource_link = resource_link.and_then(identifier).ok_or_else(|| {
-        Fault::ResourceLink.because(format!(
-            "resource_link.id is {resource_link:?}; 1 to 255 characters are needed"
-        ))
-    })?;
+    let resource_link = match resource_link.and_then(identifier) {
+        Some(id) => id,
+        // there is no place in the course yet
+        None if chooses => "",
+        None => {
+            return Err(Fault::ResourceLink.because(format!(
+                "resource_link.id is {resource_link:?}; 1 to 255 characters are needed"
+            )));
+        }
+    };
     let user = text("sub").and_then(identifier).ok_or_else(|| {
         Fault::SubjectMissing.because(format!("sub is {:?}; anonymous launches open no labs", text("sub")))
     })?;
@@ -89,13 +121,21 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
     let roles = lti("roles")
         .and_then(Value::as_array)
         .ok_or_else(|| Fault::Roles.because("roles is not a list"))?;
+    let role = role_of(roles.iter().filter_map(Value::as_str));
+    if chooses {
+        if role == Role::Learner {
+            return Err(Fault::ChoiceNotStaff.because("roles hold no role of the course's staff"));
+        }
+        // 15
+        return read_choice(claims, deployment, expected.returns_to).map(Message::Choose);
+    }
     let context = |name: &str| lti("context").and_then(|c| c.get(name)).and_then(Value::as_str);
     let issuer = issuer_name(expected.issuer);
-    Ok(Verified {
+    let launch = Verified {
         subject: subject(issuer, user),
         user: user.to_owned(),
         name: name(claims),
-        role: role_of(roles.iter().filter_map(Value::as_str)),
+        role,
         course: course(issuer, context("id").and_then(identifier)),
         course_title: context("title").or(context("label")).and_then(shown),
         resource_link: resource_link.to_owned(),
@@ -105,6 +145,10 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
             .filter(|l| !l.is_empty())
             .map(str::to_owned),
         grade: GradeAddress::of_token(claims),
+    };
+    Ok(Message::Launch {
+        launch,
+        target: target.to_owned(),
     })
 }
 
@@ -166,11 +210,15 @@ fn name(claims: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::Role;
     use serde_json::json;
 
     const NOW: i64 = 1_800_000_000;
+    const OURS: &str = "https://labs.example.org";
     const TARGET: &str = "https://labs.example.org/lti/labs/ospf";
+    const HOME: ReturnsTo<'_> = ReturnsTo {
+        addresses: &["https://lms.example.org"],
+        private_hosts: &[],
+    };
 
     /// As Open edX sends it: no locale, no name, a string as audience.
     fn good() -> Value {
@@ -189,13 +237,26 @@ mod tests {
         })
     }
 
+    fn launched(message: Message) -> Verified {
+        match message {
+            Message::Launch { launch, .. } => launch,
+            Message::Choose(_) => panic!("a choice"),
+        }
+    }
+
     fn check(claims: &Value) -> Result<Verified, Fault> {
+        read(claims).map(launched)
+    }
+
+    fn read(claims: &Value) -> Result<Message, Fault> {
         let expected = ExpectedToken {
             issuer: "https://lms.example.org",
             client_id: "client-1",
             nonce: TokenHash::of("n-1"),
             deployments: &["1".to_owned()],
             target: TARGET,
+            public_url: OURS,
+            returns_to: HOME,
         };
         check_claims(claims, &expected, Timestamp::from_secs(NOW)).map_err(|r| r.fault)
     }
@@ -210,9 +271,11 @@ mod tests {
             nonce: TokenHash::of("a-nonce-of-ours"),
             deployments: &[],
             target: "http://localhost:8080/lti/labs/ping",
+            public_url: "http://localhost:8080",
+            returns_to: HOME,
         };
         let now = Timestamp::from_secs(claims["iat"].as_i64().unwrap() + 2);
-        let launch = check_claims(&claims, &expected, now).unwrap();
+        let launch = launched(check_claims(&claims, &expected, now).unwrap());
         assert_eq!(launch.subject.as_str(), "lms.example.org#a5b1f3e2-global-external-id");
         assert_eq!(launch.course_title.as_deref(), Some("Réseaux & télécoms"));
         assert_eq!((launch.role, launch.name), (Role::Learner, None));
@@ -282,13 +345,14 @@ mod tests {
             ("nonce", json!("n-2"), Fault::Nonce),
             ("nonce", Value::Null, Fault::Nonce),
             ("version", json!("1.0"), Fault::Version),
-            ("message_type", json!("LtiDeepLinkingRequest"), Fault::MessageType),
+            ("message_type", json!("LtiStartProctoring"), Fault::MessageType),
+            ("message_type", json!("LtiDeepLinkingRequest"), Fault::ChoiceNotStaff),
             ("message_type", Value::Null, Fault::MessageType),
             ("deployment_id", json!("2"), Fault::Deployment),
             ("deployment_id", Value::Null, Fault::Deployment),
             (
                 "target_link_uri",
-                json!("https://labs.example.org/lti/labs/bgp"),
+                json!("https://labs.example.org.evil.example/lti/labs/ospf"),
                 Fault::Target,
             ),
             ("target_link_uri", Value::Null, Fault::Target),
@@ -327,6 +391,29 @@ mod tests {
     }
 
     #[test]
+    fn the_signed_address_is_what_is_launched() {
+        let bgp = "https://labs.example.org/lti/labs/bgp";
+        match read(&with("target_link_uri", json!(bgp))).unwrap() {
+            Message::Launch { target, .. } => assert_eq!(target, bgp),
+            Message::Choose(_) => panic!("a choice"),
+        }
+    }
+
+    #[test]
+    fn staff_may_choose_before_there_is_a_place_in_the_course() {
+        let mut claims = with("resource_link", Value::Null);
+        claims[format!("{CLAIM}message_type")] = json!("LtiDeepLinkingRequest");
+        claims["https://purl.imsglobal.org/spec/lti-dl/claim/deep_linking_settings"] =
+            json!({"deep_link_return_url": "https://lms.example.org/x", "accept_types": ["ltiResourceLink"]});
+        assert_eq!(read(&claims).unwrap_err(), Fault::ChoiceNotStaff);
+        claims[format!("{CLAIM}roles")] = json!(["http://purl.imsglobal.org/vocab/lis/v2/membership#Instructor"]);
+        match read(&claims).unwrap() {
+            Message::Choose(request) => assert_eq!(request.deployment, "1"),
+            Message::Launch { .. } => panic!("a launch"),
+        }
+    }
+
+    #[test]
     fn details_tell_no_nonce() {
         let expected = ExpectedToken {
             issuer: "https://lms.example.org",
@@ -334,6 +421,8 @@ mod tests {
             nonce: TokenHash::of("secret-nonce"),
             deployments: &[],
             target: TARGET,
+            public_url: OURS,
+            returns_to: HOME,
         };
         let refused = check_claims(&good(), &expected, Timestamp::from_secs(NOW)).unwrap_err();
         assert!(

@@ -22,6 +22,10 @@ pub enum Next {
     Operations,
     /// Later.
     Later,
+    /// Somebody who teaches the course.
+    Teacher,
+    /// The teacher begins to choose again.
+    Choose,
 }
 
 macro_rules! faults {
@@ -108,13 +112,13 @@ faults! {
     Version = 9, "lti-version", Course,
         "This is not LTI 1.3.", "Ce n’est pas du LTI 1.3.";
     MessageType = 10, "lti-message-type", Course,
-        "Only launches of labs are understood here; to choose a lab, paste its launch address.",
-        "Seuls les lancements de labs sont compris ici ; pour choisir un lab, collez son adresse de lancement.";
+        "This message of your learning platform is not understood; labs can be opened and chosen here.",
+        "Ce message de votre plateforme n’est pas compris ; ici, on ouvre et on choisit des labs.";
     Deployment = 11, "lti-deployment", Operations,
         "This deployment of your learning platform is not allowed.", "Ce déploiement de votre plateforme n’est pas autorisé.";
     Target = 12, "lti-target", Course,
-        "The platform answers for another address than the one that was opened.",
-        "La plateforme répond pour une autre adresse que celle ouverte.";
+        "The platform answers for an address that is not one of this installation.",
+        "La plateforme répond pour une adresse qui n’est pas une adresse de ce service.";
     ResourceLink = 13, "lti-resource-link", Course,
         "The platform does not say from which place in the course this launch comes.",
         "La plateforme ne dit pas de quel endroit du cours vient ce lancement.";
@@ -125,6 +129,26 @@ faults! {
         "The platform does not say what you are in this course.", "La plateforme ne dit pas votre rôle dans ce cours.";
     Claims = 15, "lti-claims", Course,
         "The platform's answer is not a set of claims.", "La réponse de la plateforme n’est pas un ensemble de déclarations.";
+    // --- deep linking ---
+    ChoiceNotStaff = 14, "lti-choice-not-staff", Teacher,
+        "Only teachers of a course choose its labs.", "Seuls les enseignants d’un cours choisissent ses labs.";
+    ChoiceSettings = 15, "lti-choice-settings", Operations,
+        "The platform wants something chosen and does not say how.", "La plateforme demande un choix sans dire comment.";
+    ChoiceType = 15, "lti-choice-type", Course,
+        "Labs cannot be placed here: the platform wants something else at this place.",
+        "Un lab ne peut pas être placé ici : la plateforme attend autre chose à cet endroit.";
+    ChoiceReturn = 15, "lti-choice-return", Operations,
+        "The choice would go to an address that is not your learning platform's.",
+        "Le choix irait à une adresse qui n’est pas celle de votre plateforme.";
+    ChoiceForged = 0, "lti-choice-forged", Choose,
+        "This choice cannot be read.", "Ce choix est illisible.";
+    ChoiceExpired = 0, "lti-choice-expired", Choose,
+        "The page to choose from was open for longer than half an hour.",
+        "La page de choix est restée ouverte plus d’une demi-heure.";
+    ChoiceMany = 0, "lti-choice-many", Choose,
+        "More labs were chosen than your platform takes at once.", "Il y a plus de labs choisis que votre plateforme n’en accepte.";
+    ChoiceUsed = 0, "lti-choice-used", Choose,
+        "This choice was already sent.", "Ce choix a déjà été envoyé.";
     // --- what is launched ---
     LabNotNamed = 0, "lti-lab-not-named", Course,
         "The launch does not say which lab it opens.", "Le lancement ne dit pas quel lab ouvrir.";
@@ -178,6 +202,14 @@ impl Next {
             Self::Later => (
                 "Try again in a minute; if it stays, tell your course team the code below.",
                 "Réessayez dans une minute ; sinon, transmettez le code ci-dessous à l’équipe du cours.",
+            ),
+            Self::Teacher => (
+                "Ask a teacher of the course; labs that they chose are opened from the course itself.",
+                "Demandez à un enseignant du cours ; les labs choisis s’ouvrent depuis le cours lui-même.",
+            ),
+            Self::Choose => (
+                "Begin again from your course: choose the lab there once more.",
+                "Recommencez depuis votre cours : choisissez-y le lab à nouveau.",
             ),
         };
         Bilingual {

@@ -8,6 +8,7 @@
 //! Pure rules: signatures, keys and what was used before are `lab-app`'s. Every refusal names its step ([`Fault`]).
 
 mod basic;
+mod choice;
 mod claims;
 mod fault;
 mod form;
@@ -18,7 +19,8 @@ mod roles;
 mod target;
 
 pub use basic::{BASIC_WINDOW_SECS, BasicClaims, check_basic};
-pub use claims::{ExpectedToken, LEEWAY_SECS, TOKEN_AGE_MAX_SECS, check_claims};
+pub use choice::{CHOICE_TTL, CHOSEN_MAX, ChoiceRequest, Language, ReturnsTo, choice_response, content_items, points};
+pub use claims::{ExpectedToken, LEEWAY_SECS, Message, TOKEN_AGE_MAX_SECS, check_claims};
 pub use fault::{Fault, LtiRefusal, Next};
 pub use form::{Params, percent_encode};
 pub use initiation::{Initiation, auth_request};
@@ -28,7 +30,7 @@ pub use registration::{
     Attempt, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, registration_problem,
 };
 pub use roles::role_of;
-pub use target::{LaunchUrl, lab_uuid, same_address};
+pub use target::{LaunchUrl, lab_uuid};
 
 use crate::{CourseId, Subject, grading::GradeAddress, launch::Role};
 

@@ -38,14 +38,6 @@ impl LaunchUrl {
     }
 }
 
-/// Whether two addresses are the same but for letter case of the host, the port by default, and the order of nothing else.
-pub fn same_address(a: &str, b: &str) -> bool {
-    match (normal_url(a), normal_url(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

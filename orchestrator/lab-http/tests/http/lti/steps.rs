@@ -31,11 +31,11 @@ async fn each_violated_claim_has_a_page_and_a_code_of_its_own() {
         ("iat", json!(now - 700), "lti-token-old", 7),
         ("nonce", json!("another"), "lti-nonce", 8),
         ("version", json!("1.1"), "lti-version", 9),
-        ("message_type", json!("LtiDeepLinkingRequest"), "lti-message-type", 10),
+        ("message_type", json!("LtiStartProctoring"), "lti-message-type", 10),
         ("deployment_id", json!("2"), "lti-deployment", 11),
         (
             "target_link_uri",
-            json!("http://localhost:8080/lti/labs/other"),
+            json!("http://localhost:8081/lti/labs/ping"),
             "lti-target",
             12,
         ),

@@ -14,12 +14,12 @@ const STEPS: [&str; 15] = [
     "the token is of now (exp, iat)",
     "the nonce is the one of this launch",
     "the version is 1.3.0",
-    "the message is a launch",
+    "the message is a launch, or a choice of labs",
     "the deployment is allowed",
-    "the launch address is the one that was opened",
+    "the launch address is one of ours",
     "the place in the course and the person are named",
-    "the roles are a list",
-    "everything else",
+    "the roles are a list, and who chooses labs is of the staff",
+    "everything else: of a choice, what is taken and where it goes",
 ];
 
 /// Everything that is known of it.
@@ -55,6 +55,8 @@ pub(super) fn text(attempt: &Attempt) -> String {
         Some(Next::Operations) => {
             "compare the registration with what the platform shows; `labwire lti add` with the same name changes it"
         }
+        Some(Next::Teacher) => "nothing is to be changed: a teacher of the course chooses its labs",
+        Some(Next::Choose) => "nothing is to be changed: the teacher chooses again, from the course",
         Some(Next::Later) => "wait for the platform, and see that this machine reaches it",
         None => "see the log of `labwire serve`",
     };

@@ -89,6 +89,8 @@ fn platform(url: &str, launch: &str) -> String {
     Tool public key mode       Keyset URL
     Tool keyset URL            {url}/lti/jwks
     LTI launch target          New window
+    Deep linking               True, to choose labs from a list
+    Deep linking launch URL    {url}/lti/launch
   Save, open the unit's preview, copy client id, keyset URL and token URL from it, and give them to `labwire lti add`.
 
 Moodle, LTI 1.3
@@ -100,6 +102,8 @@ Moodle, LTI 1.3
     Initiate login URL         {url}/lti/login
     Redirection URI(s)         {url}/lti/launch
     Default launch container   New window
+    Supports Deep Linking      Yes, to choose labs from a list
+    Content Selection URL      {url}/lti/launch
   Save, view its configuration details, and give client id and deployment id to `labwire lti add`.
 "
     )
