@@ -178,18 +178,16 @@ pub async fn killed_replica(learners: usize, lab: &str) -> Result<(Upgrade, Dura
     .await?;
     class.replicas.kill(0).await?;
     // long enough for leases to lapse and be taken over, with everybody at work
-    let moved = eventually(
+    let at_kill = recorded(&teacher, &sessions).await?;
+    eventually(
         "the others record what the killed one did",
         Duration::from_secs(40),
         || async {
-            let index = teacher.get(&format!("/sessions/{watched}/recording")).await?;
-            let before = index["end"].as_u64();
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let after = teacher.get(&format!("/sessions/{watched}/recording")).await?["end"].as_u64();
-            Ok((after > before).then_some(()))
+            let now = recorded(&teacher, &sessions).await?;
+            Ok(now.iter().zip(&at_kill).all(|(now, then)| now > then).then_some(()))
         },
-    );
-    moved.await?;
+    )
+    .await?;
     stop.send_replace(true);
     let mut longest = Duration::ZERO;
     while let Some(gap) = watchers.join_next().await {
@@ -198,6 +196,17 @@ pub async fn killed_replica(learners: usize, lab: &str) -> Result<(Upgrade, Dura
     class.replicas.spawn(0)?;
     class.replicas.ready(0).await?;
     Ok((class.end(Vec::new()).await?, longest))
+}
+
+/// How far each session is recorded. Compared with an earlier time: two looks a moment apart can fall between the same two chunks for ever.
+async fn recorded(teacher: &Api, sessions: &serde_json::Value) -> Result<Vec<u64>> {
+    let mut ends = Vec::new();
+    for session in sessions.as_array().context("sessions")? {
+        let id = session["id"].as_str().context("a session's id")?;
+        let index = teacher.get(&format!("/sessions/{id}/recording")).await?;
+        ends.push(index["end"].as_u64().context("the recording's end")?);
+    }
+    Ok(ends)
 }
 
 /// Watches a learner (which is counted in `begun`) until told to stop, coming back after each loss; the longest time without output.
