@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod entitlement;
 pub mod grading;
+pub mod html;
 pub mod ids;
 pub mod journal;
 pub mod lab;

@@ -36,6 +36,10 @@ impl GradeStore for SqlStore {
     async fn grade_list(&self, registration: Option<&RegistrationId>) -> Result<Vec<GradeRow>, StoreError> {
         read!(self, "grade_list", list, registration)
     }
+
+    async fn grade_of(&self, subject: &Subject) -> Result<Vec<GradeRow>, StoreError> {
+        read!(self, "grade_of", of, subject)
+    }
     async fn grade_retry(&self, registration: Option<&RegistrationId>, at: Timestamp) -> Result<u64, StoreError> {
         write!(self, "grade_retry", (registration.cloned(), at), retry)
     }
@@ -247,6 +251,14 @@ async fn list(conn: &mut AnyConnection, registration: Option<&RegistrationId>) -
     .bind(i64::from(GRADES_LISTED_MAX))
     .fetch_all(conn)
     .await?;
+    rows.iter().map(read_row).collect()
+}
+
+async fn of(conn: &mut AnyConnection, subject: &Subject) -> Result<Vec<GradeRow>, Failure> {
+    let rows = sqlx::query("SELECT * FROM grade WHERE subject = $1 ORDER BY id")
+        .bind(subject.as_str())
+        .fetch_all(conn)
+        .await?;
     rows.iter().map(read_row).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use crate::{
-    LabId, Timestamp,
+    LabId, Subject, Timestamp,
     grading::{Grade, GradeRow, GradeTarget},
     launch::lti::RegistrationId,
 };
@@ -87,6 +87,8 @@ pub trait GradeStore: Send + Sync + 'static {
     async fn grade_write(&self, write: &GradeWrite) -> Result<bool, StoreError>;
     /// Failed ones first, then pending, then the others; newest first; at most [`GRADES_LISTED_MAX`].
     async fn grade_list(&self, registration: Option<&RegistrationId>) -> Result<Vec<GradeRow>, StoreError>;
+    /// Every row of one learner, oldest first: what their own archive shows of them.
+    async fn grade_of(&self, subject: &Subject) -> Result<Vec<GradeRow>, StoreError>;
     /// Failed and pending ones are due at `at`, as if they were new; how many.
     async fn grade_retry(&self, registration: Option<&RegistrationId>, at: Timestamp) -> Result<u64, StoreError>;
     async fn grade_counts(&self) -> Result<GradeCounts, StoreError>;

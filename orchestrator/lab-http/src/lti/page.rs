@@ -12,6 +12,7 @@ use lab_app::{
 };
 use lab_core::{
     entitlement::Bilingual,
+    html::escape,
     launch::lti::{Fault, LtiRefusal, Next, Params},
     port::ErrorKind,
 };
@@ -23,21 +24,6 @@ fn both(tag: &str, text: &Bilingual) -> String {
         escape(&text.fr),
         escape(&text.en)
     )
-}
-
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:3rem auto;padding:0 1rem;color:#1c1c1c;background:#fff}\
@@ -175,18 +161,5 @@ fn waiting() -> Bilingual {
     Bilingual {
         fr: "Un instant…".into(),
         en: "One moment…".into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_a_platform_sends_becomes_markup() {
-        assert_eq!(
-            escape("<a href='x' b=\"&\">"),
-            "&lt;a href=&#39;x&#39; b=&quot;&amp;&quot;&gt;"
-        );
     }
 }

@@ -3,7 +3,7 @@
 //! Both languages are in the page, and a style shows the one whose button is checked: it works without a script. The script only
 //! adds the search, and presses the second page's button.
 
-use super::page::{escape, html_styled};
+use super::page::html_styled;
 use crate::{HttpSettings, headers::content_policy, origin::origin_of};
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -12,6 +12,7 @@ use axum::{
 use lab_app::launch::lti::Picker;
 use lab_core::{
     entitlement::Bilingual,
+    html::escape,
     lab::LabFile,
     launch::lti::{Language, points},
 };

@@ -5,7 +5,9 @@ use axum::http::StatusCode;
 use lab_core::{
     SessionId, Subject,
     launch::Role,
-    port::{AuditEvent, Clock as _, ErrorKind, LtiStore as _, PrivacyStore as _, SessionFilter, Store as _},
+    port::{
+        AuditEvent, Clock as _, ErrorKind, GradeStore as _, LtiStore as _, PrivacyStore as _, SessionFilter, Store as _,
+    },
 };
 use serde_json::{Value, json};
 use std::io::{Cursor, Read};
@@ -175,6 +177,22 @@ async fn operations_export_a_person_whole_and_the_person_sees_it() {
         (&json!([COURSE]), &json!([session]))
     );
 
+    let outcome = lab_core::grading::GradeAddress::Outcome {
+        url: "https://lms.example.org/outcomes".into(),
+        sourcedid: "key-to-the-gradebook".into(),
+    };
+    let target = lab_core::grading::GradeTarget {
+        registration: lab_core::launch::lti::RegistrationId("campus".into()),
+        subject: "ana".into(),
+        course: COURSE.into(),
+        lab: LAB.into(),
+        title: "A lab".into(),
+        user: "7".into(),
+        resource_link: "block".into(),
+        address: outcome,
+    };
+    kit.store.grade_target_put(&target, kit.clock.now()).await.unwrap();
+
     let export = kit
         .posted("/api/v1/people/export", &operations, json!({ "subject": "ana" }))
         .await;
@@ -191,6 +209,15 @@ async fn operations_export_a_person_whole_and_the_person_sees_it() {
     assert_eq!(sessions[0]["id"], json!(session));
     assert!(read("ledger.csv").contains(&format!("hold:{session},900")));
     assert!(read("access-log.csv").contains("export-person"), "this export too");
+    let grades = read("grades.csv");
+    assert!(
+        grades.contains(&format!("campus,{COURSE},{LAB},A lab,,,idle")),
+        "{grades}"
+    );
+    assert!(
+        !grades.contains("gradebook"),
+        "what the platform alone should have is not told"
+    );
     let page = read("index.html");
     assert!(page.contains("Vos données dans Labwire") && page.contains("Your data in Labwire"));
 

@@ -204,6 +204,11 @@ impl Grades {
         rows
     }
 
+    fn of(&self, subject: &Subject) -> Vec<GradeRow> {
+        let rows = self.rows.values().filter(|r| r.target.subject == *subject);
+        rows.cloned().collect()
+    }
+
     fn list(&self, registration: Option<&RegistrationId>) -> Vec<GradeRow> {
         let of = self
             .rows
@@ -242,6 +247,10 @@ impl GradeStore for FakeStore {
     }
     async fn grade_list(&self, registration: Option<&RegistrationId>) -> Result<Vec<GradeRow>, StoreError> {
         self.run("grade_list", |s| Ok(s.grades.list(registration)))
+    }
+
+    async fn grade_of(&self, subject: &Subject) -> Result<Vec<GradeRow>, StoreError> {
+        self.run("grade_of", |s| Ok(s.grades.of(subject)))
     }
     async fn grade_retry(&self, registration: Option<&RegistrationId>, at: Timestamp) -> Result<u64, StoreError> {
         self.run("grade_retry", |s| {

@@ -1,6 +1,9 @@
 //! Vouchers on paper: a list, or cards to cut. One self-contained page that a browser prints, as PDF where one is wanted.
 
-use lab_core::entitlement::{Bilingual, Code, VoucherBatch};
+use lab_core::{
+    entitlement::{Bilingual, Code, VoucherBatch},
+    html::escape,
+};
 use std::fmt::Write as _;
 
 /// A code a line, with what it gives.
@@ -67,20 +70,6 @@ pub fn html(batch: &VoucherBatch, plan: &Bilingual, codes: &[Code], public_url: 
     }
     page.push_str("</html>\n");
     page
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

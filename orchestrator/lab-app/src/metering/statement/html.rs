@@ -4,6 +4,7 @@ use super::{
     Language,
     sheet::{Sheet, Table},
 };
+use lab_core::html::escape;
 use std::fmt::Write as _;
 
 const STYLE: &str = "@page{size:A4 landscape;margin:12mm}body{font:10pt/1.4 system-ui,sans-serif;margin:1.5rem;color:#111;background:#fff}\
@@ -17,7 +18,7 @@ pub(super) fn write(sheet: &Sheet) -> String {
         Language::En => "en",
         Language::Fr => "fr",
     };
-    let title = escaped(&sheet.title);
+    let title = escape(&sheet.title);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"{language}\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>{title}</title><style>{STYLE}</style>\n<main><h1>{title}</h1>\n<dl>"
@@ -25,7 +26,7 @@ pub(super) fn write(sheet: &Sheet) -> String {
     for (label, value) in &sheet.lines {
         put(
             &mut out,
-            format_args!("<dt>{}</dt><dd>{}</dd>", escaped(label), escaped(value)),
+            format_args!("<dt>{}</dt><dd>{}</dd>", escape(label), escape(value)),
         );
     }
     out.push_str("</dl>\n");
@@ -34,14 +35,14 @@ pub(super) fn write(sheet: &Sheet) -> String {
     }
     put(
         &mut out,
-        format_args!("<p><small>{}</small></p></main></html>\n", escaped(&sheet.note)),
+        format_args!("<p><small>{}</small></p></main></html>\n", escape(&sheet.note)),
     );
     out
 }
 
 fn write_table(out: &mut String, table: &Table) {
     let class = |i: usize| if table.columns[i].number { " class=\"n\"" } else { "" };
-    let caption = escaped(&table.caption);
+    let caption = escape(&table.caption);
     put(
         out,
         format_args!(
@@ -51,7 +52,7 @@ fn write_table(out: &mut String, table: &Table) {
     for (i, column) in table.columns.iter().enumerate() {
         put(
             out,
-            format_args!("<th scope=\"col\"{}>{}</th>", class(i), escaped(&column.head)),
+            format_args!("<th scope=\"col\"{}>{}</th>", class(i), escape(&column.head)),
         );
     }
     out.push_str("</tr></thead><tbody>\n");
@@ -67,9 +68,9 @@ fn write_row(out: &mut String, row: &[String], class: &dyn Fn(usize) -> &'static
     out.push_str("<tr>");
     for (i, cell) in row.iter().enumerate() {
         if i == 0 {
-            put(out, format_args!("<th scope=\"row\">{}</th>", escaped(cell)));
+            put(out, format_args!("<th scope=\"row\">{}</th>", escape(cell)));
         } else {
-            put(out, format_args!("<td{}>{}</td>", class(i), escaped(cell)));
+            put(out, format_args!("<td{}>{}</td>", class(i), escape(cell)));
         }
     }
     out.push_str("</tr>\n");
@@ -77,18 +78,4 @@ fn write_row(out: &mut String, row: &[String], class: &dyn Fn(usize) -> &'static
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a String takes everything");
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            other => out.push(other),
-        }
-    }
-    out
 }

@@ -51,6 +51,7 @@ async fn write(ports: &Ports, person: &PersonView, mut archive: Archive) -> Resu
         .file("profile.json", tables::profile(ports, person).await?.as_bytes())
         .await?;
     sessions(ports, person, &mut archive).await?;
+    grades(ports, &person.subject, &mut archive).await?;
     ledger(ports, &person.subject, &mut archive).await?;
     looks(ports, &person.subject, &mut archive).await?;
     for session in &person.sessions {
@@ -86,6 +87,15 @@ async fn sessions(ports: &Ports, person: &PersonView, archive: &mut Archive) -> 
         for outcome in ports.store.check_list(session.id).await? {
             archive.write(tables::check(session, &outcome).as_bytes()).await?;
         }
+    }
+    Ok(())
+}
+
+async fn grades(ports: &Ports, subject: &Subject, archive: &mut Archive) -> Result<(), AppError> {
+    archive.begin("grades.csv").await?;
+    archive.write(tables::GRADES.as_bytes()).await?;
+    for row in ports.store.grade_of(subject).await? {
+        archive.write(tables::grade(&row).as_bytes()).await?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What the archive holds, explained in both languages on one page that needs nothing else.
 
 use super::{super::people::PersonView, folder};
-use lab_core::SessionId;
+use lab_core::{SessionId, html::escape};
 use std::fmt::Write as _;
 
 /// A file, in French and in English.
@@ -22,6 +22,11 @@ const FILES: &[(&str, &str, &str)] = &[
         "The last outcome of each automatic check.",
     ),
     (
+        "grades.csv",
+        "Les notes calculées à partir de ces vérifications, et quand chacune a été envoyée à la plateforme de votre cours.",
+        "The grades that these checks are worth, and when each was sent to your course's platform.",
+    ),
+    (
         "ledger.csv",
         "Chaque mouvement de votre temps de laboratoire, en secondes. Les lignes d’un mouvement s’annulent.",
         "Every movement of your lab time, in seconds. The lines of one movement sum to zero.",
@@ -39,7 +44,7 @@ pub(super) fn index(person: &PersonView, problems: &[(SessionId, &'static str)])
     // writing to a string never fails
     for (language, title, intro) in [("fr", TITLE_FR, INTRO_FR), ("en", TITLE_EN, INTRO_EN)] {
         let _ = write!(page, "<main lang=\"{language}\"><h1>{title}</h1><p>{intro}</p>");
-        let _ = write!(page, "<p><code>{}</code></p><dl>", escaped(person.subject.as_str()));
+        let _ = write!(page, "<p><code>{}</code></p><dl>", escape(person.subject.as_str()));
         for (file, fr, en) in FILES {
             let text = if language == "fr" { fr } else { en };
             let _ = write!(page, "<dt><a href=\"{file}\">{file}</a></dt><dd>{text}</dd>");
@@ -64,8 +69,8 @@ pub(super) fn index(person: &PersonView, problems: &[(SessionId, &'static str)])
 fn sessions(page: &mut String, person: &PersonView, language: &str) {
     page.push_str("<ul>");
     for s in &person.sessions {
-        let lab = escaped(s.lab.as_str());
-        let course = escaped(s.course.as_str());
+        let lab = escape(s.lab.as_str());
+        let course = escape(s.course.as_str());
         let _ = write!(
             page,
             "<li><code>{}</code> {lab}, {course}, {}</li>",
@@ -95,10 +100,3 @@ const RECORDINGS_FR: &str = "Un dossier par laboratoire dont l’enregistrement 
     (lisible par asciinema), et <code>journal.bin</code>, le journal tel qu’il a été enregistré.";
 const RECORDINGS_EN: &str = "A folder for each lab whose recording is still kept: each console as asciicast v2 (asciinema plays it), and \
     <code>journal.bin</code>, the journal as it was recorded.";
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}

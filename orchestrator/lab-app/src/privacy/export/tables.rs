@@ -4,6 +4,7 @@ use super::super::people::PersonView;
 use crate::{AppError, Ports};
 use lab_core::{
     Timestamp,
+    grading::{Grade, GradeRow},
     journal::CheckOutcome,
     metering::Transaction,
     port::{Session, TransitionRow},
@@ -12,6 +13,7 @@ use lab_core::{
 use serde_json::{Value, json};
 
 pub(super) const CHECKS: &str = "session,lab,check,passed,points,detail\r\n";
+pub(super) const GRADES: &str = "platform,course,lab,title,points,maximum,state,sent_points,sent_maximum,sent_at\r\n";
 pub(super) const LEDGER: &str = "at,kind,reason,session,account,seconds\r\n";
 pub(super) const LOOKS: &str = "at,name,role,action,session,lab,course,detail\r\n";
 
@@ -71,6 +73,29 @@ pub(super) fn check(s: &Session, c: &CheckOutcome) -> String {
         &c.points.to_string(),
         &c.detail,
     ])
+}
+
+/// Not the platform's address of the grade: it may hold what the platform alone should have.
+pub(super) fn grade(row: &GradeRow) -> String {
+    let (given, maximum) = points(row.grade);
+    let (sent_given, sent_maximum) = points(row.sent.as_ref().map(|s| s.grade));
+    line(&[
+        &row.target.registration.0,
+        row.target.course.as_str(),
+        row.target.lab.as_str(),
+        &row.target.title,
+        &given,
+        &maximum,
+        row.state.name(),
+        &sent_given,
+        &sent_maximum,
+        &row.sent.as_ref().map(|s| time(s.at)).unwrap_or_default(),
+    ])
+}
+
+/// Empty before anything was checked.
+fn points(grade: Option<Grade>) -> (String, String) {
+    grade.map_or_else(Default::default, |g| (g.given.to_string(), g.maximum.to_string()))
 }
 
 /// A line an entry: the lines of one transaction sum to zero.

@@ -429,6 +429,21 @@ pub async fn a_line_item_that_is_found_is_everybodys(store: Arc<dyn Store>) {
     assert!(all.iter().all(|r| r.line_item.is_some()), "{all:?}");
 }
 
+pub async fn a_learner_has_their_own_grades_and_nobody_elses(store: Arc<dyn Store>) {
+    let (school, session) = school(store).await;
+    let store = school.store.as_ref();
+    let mine = [coupled(&session, "https://lms/1"), coupled(&session, "https://lms/2")];
+    let mut other = coupled(&session, "https://lms/3");
+    (other.subject, other.user) = ("somebody-else".into(), "9".into());
+    for target in mine.iter().chain([&other]) {
+        store.grade_target_put(target, at(1)).await.unwrap();
+    }
+    let rows = store.grade_of(&session.subject).await.unwrap();
+    let found: Vec<_> = rows.iter().map(|r| r.target.clone()).collect();
+    assert_eq!(found, mine, "oldest first");
+    assert_eq!(store.grade_of(&"nobody".into()).await.unwrap(), []);
+}
+
 pub async fn a_crowd_of_one_platform_does_not_hide_anothers_grade(store: Arc<dyn Store>) {
     let (school, session) = school(store).await;
     let store = school.store.as_ref();

@@ -151,6 +151,7 @@ macro_rules! store_contract {
             who_lost_the_outbox_writes_nothing_any_more
             a_line_item_that_is_found_is_everybodys
             a_crowd_of_one_platform_does_not_hide_anothers_grade
+            a_learner_has_their_own_grades_and_nobody_elses
         );
         $crate::store_contract!(@stage $open, privacy:
             nobody_starts_before_they_were_told_and_nobody_is_told_twice
@@ -163,6 +164,7 @@ macro_rules! store_contract {
             a_persons_transactions_are_told_page_by_page_and_nobody_elses
             who_is_forgotten_leaves_a_ledger_that_adds_up_and_nothing_else
             nobody_is_forgotten_while_their_lab_runs
+            nobody_is_alerted_to_what_a_forgotten_person_spent
             nothing_that_comes_late_brings_back_who_was_forgotten
             of_a_click_and_an_erasure_at_once_one_wins
         );

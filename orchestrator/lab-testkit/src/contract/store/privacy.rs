@@ -6,6 +6,7 @@ use lab_core::{
     entitlement::{Bilingual, Feature, Plan, Refusal},
     journal::CheckOutcome,
     launch::{Login, Role},
+    metering::AlertOf,
     port::{
         Admission, AdmitRequest, AuditEvent, ChunkAppend, ErrorKind, RETENTION_LEASE, Session, SessionFilter, Store,
         StoreError, recorder_lease,
@@ -476,6 +477,33 @@ pub async fn nobody_is_forgotten_while_their_lab_runs(store: Arc<dyn Store>) {
     school.step(&session, stopping).await.unwrap();
     let refused = school.store.person_erase(&erasure(subject, 100)).await.unwrap();
     assert_eq!(refused, Erased::Live(vec![session.id]));
+}
+
+/// The grants of who is forgotten stay in the ledger, under a random name that an alert must not send to anybody.
+pub async fn nobody_is_alerted_to_what_a_forgotten_person_spent(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    school.grant("ada", "QUALIFYING", 1000).await;
+    let ada = school.admitted("ada").await;
+    let ada = school.ready(&ada).await;
+    let ada = school.end(&ada).await;
+    let store = &school.store;
+    store.settle(&used(&ada, 600)).await.unwrap();
+    let granted = store.ledger_sums().await.unwrap();
+    let learners = async || {
+        let all = store.spendings(at(50)).await.unwrap();
+        all.into_iter()
+            .filter(|s| matches!(s.of, AlertOf::Learner { .. }))
+            .map(|s| s.of)
+            .collect::<Vec<_>>()
+    };
+    let of = AlertOf::Learner {
+        subject: ada.subject.clone(),
+        course: school.course.clone(),
+    };
+    assert_eq!(learners().await, [of], "more than half of the grant is spent");
+    store.person_erase(&erasure("ada", 100)).await.unwrap();
+    assert_eq!(learners().await, []);
+    assert_eq!(store.ledger_sums().await.unwrap(), granted, "the ledger is as it was");
 }
 
 pub async fn nothing_that_comes_late_brings_back_who_was_forgotten(store: Arc<dyn Store>) {
