@@ -46,9 +46,11 @@ impl Machine {
         } else {
             "process"
         };
+        let url = format!("http://127.0.0.1:{port}");
         let config = format!(
-            "installation: {installation}\nlisten: 127.0.0.1:{port}\npublic_url: http://127.0.0.1:{port}\ndata_dir: {data}\n\
+            "installation: {installation}\nlisten: 127.0.0.1:{port}\npublic_url: {public_url}\ndata_dir: {data}\n\
              labs_dir: {labs}\nruntime:\n  kind: {kind}\n  agent: {agent}\n{more}\n",
+            public_url = options.public_url.as_ref().unwrap_or(&url),
             data = dir.path().join("data").display(),
             labs = labs.display(),
             agent = agent_binary()?.display(),
@@ -56,7 +58,7 @@ impl Machine {
         );
         std::fs::write(dir.path().join("labwire.yaml"), config)?;
         let mut server = Self {
-            url: format!("http://127.0.0.1:{port}"),
+            url,
             installation,
             dir,
             runtime: options.runtime,

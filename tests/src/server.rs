@@ -34,6 +34,8 @@ pub struct Options {
     pub labs: Vec<(String, String)>,
     /// Another engine than the machine's.
     pub docker_host: Option<String>,
+    /// How people reach it, where that is not where it listens: behind a proxy.
+    pub public_url: Option<String>,
 }
 
 impl Options {
@@ -44,6 +46,7 @@ impl Options {
             config: String::new(),
             labs: vec![("shell".into(), SHELL_LAB.into())],
             docker_host: None,
+            public_url: None,
         }
     }
 
@@ -83,6 +86,7 @@ impl Options {
             config: String::new(),
             labs: Vec::new(),
             docker_host: None,
+            public_url: None,
         }
     }
 }

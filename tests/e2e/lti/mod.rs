@@ -1,7 +1,8 @@
-//! Learning platforms, with Open edX's own consumer as one: launches of labs of the real binary, and grades that go back.
+//! Learning platforms, with Open edX's own consumer as one, and signers that are nobody's of ours: launches of labs of the real binary, and grades that go back.
 
 mod choice;
 mod edx;
 mod grades;
 mod launches;
 mod moodle;
+mod signers;
