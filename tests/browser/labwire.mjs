@@ -40,17 +40,28 @@ export async function eventually(what, withinMs, look) {
   }
 }
 
+/** A person who reads the notice as soon as it is shown. */
+export const readsTheNotice = () => new MutationObserver(() => document.querySelector('[data-testid="told-yes"]:not(:disabled)')?.click()).observe(document, { childList: true, subtree: true });
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** How Chromium is started. `more`: further flags. */
+export const launching = (...more) => ({
+  executablePath: CHROMIUM,
+  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...more],
+});
+
 export class Labwire {
   /** `labs`: further labs as [id, function from a shipped lab's text to the new one's]. `runtime`: `process` for labs of this machine's programs.
-   * `config`: further lines of the configuration. */
-  static async start({ labs: further = [], runtime = 'docker', config = [] } = {}) {
+   * `config`: further lines of the configuration. `at`: how people reach it, from its port, where something stands before it. */
+  static async start({ labs: further = [], runtime = 'docker', config = [], at } = {}) {
     if (!existsSync(binary)) throw new Error(`${binary} is not built: run \`make build-release\``);
     const me = new Labwire();
     me.dir = mkdtempSync(join(tmpdir(), 'labwire-browser-'));
     me.boxes = runtime === 'process' ? mkdtempSync(join(tmpdir(), 'lw-')) : null; // sockets' paths must be short
     me.installation = runtime === 'process' ? `b${process.pid}` : `browser-${process.pid}-${Date.now()}`;
     me.port = await freePort();
-    me.url = `http://127.0.0.1:${me.port}`;
+    me.inside = `http://127.0.0.1:${me.port}`;
+    me.url = (await at?.(me.port)) ?? me.inside;
     const labs = join(me.dir, 'labs');
     for (const image of readdirSync(join(root, 'lab-images'))) {
       const from = join(root, 'lab-images', image, 'labs');
@@ -67,7 +78,7 @@ export class Labwire {
       me.config,
       [
         `installation: ${me.installation}`,
-        `listen: ${me.url.slice('http://'.length)}`,
+        `listen: ${me.inside.slice('http://'.length)}`,
         `public_url: ${me.url}`,
         `data_dir: ${join(me.dir, 'data')}`,
         `labs_dir: ${labs}`,
@@ -83,10 +94,7 @@ export class Labwire {
     );
     mkdirSync(shots, { recursive: true });
     await me.spawn();
-    me.browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-    });
+    me.browser = await chromium.launch(launching());
     return me;
   }
 
@@ -97,7 +105,7 @@ export class Labwire {
     closeSync(log);
     await eventually('the server is ready', START_WITHIN_MS, async () => {
       if (this.server.exitCode !== null) throw new Error(`labwire ended:\n${readFileSync(this.log, 'utf8').slice(-4000)}`);
-      return fetch(`${this.url}/readyz`).then((r) => r.ok, () => false);
+      return fetch(`${this.inside}/readyz`).then((r) => r.ok, () => false);
     });
   }
 
@@ -137,7 +145,7 @@ export class Labwire {
    * shown, unless `reads` is false. */
   async tab({ width = 1280, height = 800, locale = 'en-GB', reads = true, ...more } = {}) {
     const context = await this.browser.newContext({ viewport: { width, height }, locale, ...more });
-    if (reads) await context.addInitScript(() => new MutationObserver(() => document.querySelector('[data-testid="told-yes"]:not(:disabled)')?.click()).observe(document, { childList: true, subtree: true }));
+    if (reads) await context.addInitScript(readsTheNotice);
     const page = await context.newPage();
     page.problems = [];
     page.on('console', (m) => m.type() === 'error' && page.problems.push(m.text()));

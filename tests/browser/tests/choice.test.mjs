@@ -1,80 +1,23 @@
 // A teacher who chooses a lab from within a course (LTI deep linking), in a frame of the platform's page, on a phone, by the keyboard alone.
 import assert from 'node:assert/strict';
-import { createPublicKey, createSign, createVerify, generateKeyPairSync } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createPublicKey, createVerify } from 'node:crypto';
 import { createRequire } from 'node:module';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { eventually, Labwire } from '../labwire.mjs';
+import { CLAIM_DL, Platform } from '../platform.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const CLAIM = 'https://purl.imsglobal.org/spec/lti/claim/';
-const CLAIM_DL = 'https://purl.imsglobal.org/spec/lti-dl/claim/';
-
-/** A platform: a course page that frames the tool, signed requests, and the address where choices arrive. */
-class Platform {
-  static async start(tool) {
-    const me = new Platform();
-    me.keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    me.choices = [];
-    me.server = createServer((request, response) => me.answer(tool(), request, response));
-    await new Promise((go) => me.server.listen(0, '127.0.0.1', go));
-    me.url = `http://127.0.0.1:${me.server.address().port}`;
-    return me;
-  }
-
-  jwks() {
-    return JSON.stringify({ keys: [{ ...this.keys.publicKey.export({ format: 'jwk' }), kid: 'k1' }] });
-  }
-
-  token(nonce, target) {
-    const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-    const now = Math.floor(Date.now() / 1000);
-    const claims = {
-      iss: this.url, aud: 'client-1', sub: 'zoe', nonce, iat: now, exp: now + 600,
-      [`${CLAIM}version`]: '1.3.0', [`${CLAIM}message_type`]: 'LtiDeepLinkingRequest', [`${CLAIM}deployment_id`]: '1',
-      [`${CLAIM}target_link_uri`]: target, [`${CLAIM}roles`]: ['http://purl.imsglobal.org/vocab/lis/v2/membership#Instructor'],
-      [`${CLAIM_DL}deep_linking_settings`]: { deep_link_return_url: `${this.url}/return?course=7&x=;`, accept_types: ['ltiResourceLink'], data: 'é&"' },
-    };
-    const text = `${part({ alg: 'RS256', kid: 'k1' })}.${part(claims)}`;
-    return `${text}.${createSign('sha256').update(text).sign(this.keys.privateKey, 'base64url')}`;
-  }
-
-  async answer(tool, request, response) {
-    const url = new URL(request.url, this.url);
-    const page = (html) => response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(`<!doctype html><html lang="en"><title>A course</title>${html}`);
-    const target = `${tool}/lti/launch`;
-    if (url.pathname === '/course') {
-      const login = new URLSearchParams({ iss: this.url, client_id: 'client-1', login_hint: 'zoe', target_link_uri: target });
-      page(`<iframe title="Lab" style="border:0;width:100%;height:1400px" src="${tool}/lti/login?${login.toString().replaceAll('&', '&amp;')}"></iframe>`);
-    } else if (url.pathname === '/auth') {
-      const [state, nonce] = ['state', 'nonce'].map((name) => url.searchParams.get(name));
-      page(`<form method="post" action="${url.searchParams.get('redirect_uri')}"><input name="state" value="${state}"><input name="id_token" value="${this.token(nonce, target)}"></form><script>document.forms[0].submit()</script>`);
-    } else if (url.pathname === '/return') {
-      let body = '';
-      for await (const chunk of request) body += chunk;
-      this.choices.push({ query: url.search, token: new URLSearchParams(body).get('JWT') });
-      page('<p id="kept">Kept.</p>');
-    } else {
-      // a picture for the tab is what browsers ask for beside
-      response.writeHead(url.pathname === '/favicon.ico' ? 204 : 404).end();
-    }
-  }
-}
 
 let labwire, platform;
 before(async () => {
-  platform = await Platform.start(() => labwire.url);
+  platform = await Platform.start({ tool: () => labwire.url });
   labwire = await Labwire.start({ runtime: 'process', config: ['lti: {private_hosts: ["127.0.0.1"]}'] });
-  const keys = join(labwire.dir, 'jwks.json');
-  writeFileSync(keys, platform.jwks());
-  const { url } = platform;
-  labwire.cli('lti', 'add', 'lms', '--issuer', url, '--client-id', 'client-1', '--auth-url', `${url}/auth`, '--token-url', `${url}/token`, '--jwks-file', keys, '--deployment', '1');
+  platform.register(labwire);
 });
 after(async () => {
   await labwire?.stop();
-  platform?.server.close();
+  platform?.stop();
 });
 
 /** The claims of a choice, verified by the keys that the tool publishes. */
@@ -88,7 +31,7 @@ async function verified(token) {
 }
 
 async function picker(page) {
-  await page.goto(`${platform.url}/course`);
+  await page.goto(`${platform.url}/course?block=choose`);
   const frame = await eventually('the picker is in the frame', 30_000, async () => {
     const inner = page.frames()[1];
     return inner?.url() === `${labwire.url}/lti/launch` && (await inner.locator('#search').isVisible()) ? inner : null;

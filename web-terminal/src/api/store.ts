@@ -1,24 +1,92 @@
-/** The bearer of this tab: in sessionStorage, so that a reload stays signed in and another tab does not share it. */
+/**
+ * The bearer of this tab: in sessionStorage, so that a reload stays signed in and another tab does not share it.
+ *
+ * In a frame of another site browsers that block third-party cookies may refuse sessionStorage too (Chromium: a SecurityError at the first
+ * touch). There the bearer is the state of this page's history entry, which a reload keeps and no other origin reads; and it goes along to
+ * our next page in the address's fragment, which no server sees, and which that page takes out again before anything else. Only in a frame:
+ * anybody can send people to an address, and with a fragment of theirs have them sign in as somebody else; who may frame us is configured.
+ */
 import type { Login, Signed } from './types';
 
 const KEY = 'labwire.login';
+/** Before what is carried in a fragment. */
+const MARK = `#${KEY}=`;
 
 export interface Stored extends Signed {
   login: Login;
 }
 
+/** Null where this page is refused any. */
+function tabStorage(): Storage | null {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
+}
+
+const isFramed = () => window.parent !== window;
+
+/** Whether somebody who signs in here stays signed in on our next page. */
+export const keeps = () => tabStorage() !== null || isFramed();
+
+/** Nobody, where the address was cut. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return 'null';
+  }
+}
+
+/** Takes what came along out of the address, before anything else is done: it is not to be bookmarked, shared or left in the history. */
+export function arrive(): void {
+  const at = location.hash.indexOf(MARK);
+  if (at < 0) return;
+  const [rest, text] = [location.hash.slice(0, at), location.hash.slice(at + MARK.length)];
+  let state: unknown = history.state;
+  // where storage is to be had nothing is carried: what stands there is somebody else's idea of who we are
+  if (tabStorage() === null && isFramed()) state = { ...history.state, [KEY]: decoded(text) };
+  history.replaceState(state, '', location.pathname + location.search + rest);
+}
+
 export function load(): Stored | null {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? 'null') as Stored | null;
+    const storage = tabStorage();
+    const text = storage ? storage.getItem(KEY) : (history.state as Record<string, string> | null)?.[KEY];
+    return JSON.parse(text ?? 'null') as Stored | null;
   } catch {
     return null;
   }
 }
 
 export function save(stored: Stored): void {
-  sessionStorage.setItem(KEY, JSON.stringify(stored));
+  const [storage, text] = [tabStorage(), JSON.stringify(stored)];
+  if (storage) storage.setItem(KEY, text);
+  else history.replaceState({ ...history.state, [KEY]: text }, '');
 }
 
 export function forget(): void {
-  sessionStorage.removeItem(KEY);
+  const storage = tabStorage();
+  if (storage) storage.removeItem(KEY);
+  else history.replaceState({ ...history.state, [KEY]: undefined }, '');
+}
+
+/** The address of a page of ours, with what it needs to know who we are where this tab may keep nothing. */
+export function along(url: string): string {
+  const text = tabStorage() ? undefined : (history.state as Record<string, string> | null)?.[KEY];
+  return text ? url + MARK + encodeURIComponent(text) : url;
+}
+
+/** Has links to our own pages go by {@link along}: those of this frame only, a window of its own is no frame. */
+export function followLinks(): void {
+  if (tabStorage()) return;
+  addEventListener('click', (event) => {
+    const link = event.target instanceof Element ? event.target.closest<HTMLAnchorElement>('a[href]') : null;
+    if (!link || link.target || link.download || event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || link.origin !== location.origin) return;
+    // within this page nothing is loaded
+    if (link.pathname === location.pathname && link.search === location.search && link.hash) return;
+    event.preventDefault();
+    location.assign(along(link.href));
+  });
 }

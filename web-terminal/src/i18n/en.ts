@@ -25,6 +25,8 @@ export const en = {
 
   'launch.wait': 'Opening your lab…',
   'launch.no-token': 'This address has no lab link in it.',
+  'launch.no-storage': 'This browser lets this page remember nothing, not even who you are.',
+  'launch.no-storage.next': 'Allow cookies for this site in your browser’s settings, then click the link again: it has not been used.',
   'launch.no-token.next': 'Go back to your course and click the lab link there.',
   'launch.refused': 'This link does not open a lab',
 

@@ -27,6 +27,8 @@ export const fr: Record<Key, string> = {
 
   'launch.wait': 'Ouverture de votre TP…',
   'launch.no-token': 'Cette adresse ne contient pas de lien de TP.',
+  'launch.no-storage': 'Ce navigateur ne laisse cette page rien retenir, pas même qui vous êtes.',
+  'launch.no-storage.next': 'Autorisez les cookies pour ce site dans les réglages du navigateur, puis cliquez de nouveau sur le lien : il n’a pas servi.',
   'launch.no-token.next': 'Retournez dans votre cours et cliquez sur le lien du TP.',
   'launch.refused': 'Ce lien n’ouvre pas de TP',
 

@@ -1,10 +1,12 @@
 /** What every page does first: styles, regions, the component. */
 import { mount, type Component } from 'svelte';
 import { staySignedIn } from '../api/client';
+import { arrive, followLinks } from '../api/store';
 import './base.css';
 import { cycleRegions } from './regions';
 
 export function start(page: Component): void {
+  arrive();
   const target = document.getElementById('page');
   if (!target) throw new Error('the page has no #page element to draw into');
   addEventListener('keydown', (event) => {
@@ -14,5 +16,6 @@ export function start(page: Component): void {
     }
   });
   staySignedIn();
+  followLinks();
   mount(page, { target });
 }
