@@ -5,6 +5,7 @@
 //! followed, no proxy is asked, and an answer has a length and a time.
 
 mod guard;
+mod link;
 mod mail;
 
 pub use guard::{Guard, is_public};
@@ -89,6 +90,7 @@ impl Platform for HttpPlatform {
         let mut response = builder.send().await.map_err(|e| failed(e, &shown))?;
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
+        let next = link::next(response.headers(), response.url());
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(|e| failed(e, &shown))? {
             if body.len() + part.len() > PLATFORM_BODY_BYTES_MAX {
@@ -101,6 +103,7 @@ impl Platform for HttpPlatform {
             status,
             body,
             retry_after,
+            next,
         })
     }
 }

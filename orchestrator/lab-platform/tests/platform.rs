@@ -91,6 +91,14 @@ async fn a_wish_to_be_left_alone_is_heard() {
 }
 
 #[tokio::test]
+async fn a_list_says_where_it_goes_on() {
+    let (port, _) = server(http("200 OK", "link: </items?page=2>; rel=\"next\"\r\n", "[]")).await;
+    let request = PlatformRequest::get(&format!("http://127.0.0.1:{port}/items"), "*/*");
+    let answer = open(&["127.0.0.1"]).send(&request).await.unwrap();
+    assert_eq!(answer.next, Some(format!("http://127.0.0.1:{port}/items?page=2")));
+}
+
+#[tokio::test]
 async fn an_answer_without_end_is_cut() {
     let (port, _) = server(http("200 OK", "", &"x".repeat(PLATFORM_BODY_BYTES_MAX + 1))).await;
     let request = PlatformRequest::get(&format!("http://127.0.0.1:{port}/"), "*/*");

@@ -26,10 +26,20 @@ impl FakePlatform {
 
     /// From now on `url` answers this.
     pub fn answers(&self, url: &str, status: u16, body: impl Into<String>) {
+        self.answers_whole(url, status, body.into(), None);
+    }
+
+    /// From now on `url` answers this page of a list, which goes on at `next`.
+    pub fn answers_page(&self, url: &str, body: impl Into<String>, next: &str) {
+        self.answers_whole(url, 200, body.into(), Some(next.to_owned()));
+    }
+
+    fn answers_whole(&self, url: &str, status: u16, body: String, next: Option<String>) {
         let answer = PlatformAnswer {
             status,
-            body: body.into(),
+            body,
             retry_after: None,
+            next,
         };
         self.state().answers.insert(url.to_owned(), answer);
     }

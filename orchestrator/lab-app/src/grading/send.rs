@@ -221,10 +221,7 @@ impl Letters<'_> {
             row.target.title.as_str(),
             row.target.resource_link.as_str(),
         );
-        let listed = self
-            .ask(asked, |token| ags::line_items_request(line_items, token, lab))
-            .await?;
-        let found = match listed.and_then(|answer| ags::read_line_items(&answer, lab)) {
+        let found = match self.listed(asked, line_items, lab).await? {
             Ok(Some(url)) => url,
             Ok(None) => {
                 let made = self
@@ -248,6 +245,45 @@ impl Letters<'_> {
         self.write(change).await?;
         self.found.insert((line_items.to_owned(), lab.clone()), found.clone());
         Ok(Ok(found))
+    }
+
+    /// The lab's line item in the platform's list, page by page: a platform that does not heed the filter may have it on a later one, and a
+    /// second column would be made. `None`: on none of them.
+    async fn listed(
+        &self,
+        asked: &Asked<'_>,
+        line_items: &str,
+        lab: &LabId,
+    ) -> Result<Result<Option<String>, Verdict>, AppError> {
+        let mut next: Option<String> = None;
+        for _ in 0..ags::LINE_ITEM_PAGES_MAX {
+            let page = |token: &str| match &next {
+                None => ags::line_items_request(line_items, token, lab),
+                Some(url) => ags::page_request(url, token),
+            };
+            let answer = match self.ask(asked, page).await? {
+                Ok(answer) => answer,
+                Err(verdict) => return Ok(Err(verdict)),
+            };
+            match ags::read_line_items(&answer, lab) {
+                Ok(None) => {}
+                found_or_failed => return Ok(found_or_failed),
+            }
+            match answer.next {
+                None => return Ok(Ok(None)),
+                Some(url) if ags::goes_on(line_items, &url) => next = Some(url),
+                Some(_) => {
+                    return Ok(Err(Verdict::refused(
+                        "line-items-elsewhere",
+                        "the platform's list of line items goes on at another host, which does not get our token",
+                    )));
+                }
+            }
+        }
+        Ok(Err(Verdict::refused(
+            "line-items-endless",
+            "the lab has no column in the first thousand; choose the lab anew in the course, with a column of its own",
+        )))
     }
 
     /// Asks with a token; once more with a new one where the first was not good any more. Open edX says so with 403.

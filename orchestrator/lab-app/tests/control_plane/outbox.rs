@@ -112,6 +112,34 @@ impl Rig {
         }
     }
 
+    /// A place that has no column yet, at a platform that lists its columns.
+    async fn listed(&self, host: &str) {
+        let session = self.store.session_get(self.session).await.unwrap().unwrap();
+        let target = GradeTarget {
+            registration: RegistrationId(host.into()),
+            subject: session.subject.clone(),
+            course: session.course.clone(),
+            lab: self.school.lab.clone(),
+            title: "Tiny".into(),
+            user: "u".into(),
+            resource_link: "r".into(),
+            address: GradeAddress::Ags {
+                line_item: None,
+                line_items: Some(at(host, "items")),
+                scopes: ["score", "lineitem"]
+                    .map(|s| format!("https://purl.imsglobal.org/spec/lti-ags/scope/{s}"))
+                    .to_vec(),
+            },
+        };
+        self.store.grade_target_put(&target, self.clock.now()).await.unwrap();
+        self.platform.answers(&at(host, "token"), 200, TOKEN);
+    }
+
+    /// Where the first page of its list is.
+    fn first_page(&self, host: &str) -> String {
+        at(host, &format!("items?resource_id={}&limit=100", self.school.lab))
+    }
+
     async fn passed(&self, check: &str) {
         let outcome = CheckOutcome {
             check: check.into(),
@@ -309,4 +337,56 @@ async fn what_a_platform_has_already_is_read_by_either_way_and_not_sent_again() 
     rig.answers("lms", 1, 200);
     rig.goes_by(Duration::from_mins(16)).await;
     assert!(rig.all_are(GradeState::Sent).await);
+}
+
+#[tokio::test]
+async fn a_column_on_a_later_page_is_found_and_no_second_one_is_made() {
+    let mut rig = Rig::new().await;
+    rig.registered("lms").await;
+    rig.listed("lms").await;
+    let others = r#"[{"id":"https://lms/1","resourceId":"another"}]"#;
+    let ours = format!(r#"[{{"id":"https://lms/2","resourceId":"{}"}}]"#, rig.school.lab);
+    rig.platform
+        .answers_page(&rig.first_page("lms"), others, &at("lms", "items?page=2"));
+    rig.platform
+        .answers_page(&at("lms", "items?page=2"), others, &at("lms", "items?page=3"));
+    rig.platform.answers(&at("lms", "items?page=3"), 200, ours);
+    rig.platform.answers(&at("lms", "2/scores"), 200, "");
+    rig.passed("a").await;
+    rig.goes_by(Duration::from_secs(12)).await;
+    assert!(rig.all_are(GradeState::Sent).await, "{:?}", rig.rows().await);
+    let made = rig
+        .platform
+        .requests()
+        .iter()
+        .filter(|r| r.method == "POST" && r.url == at("lms", "items"))
+        .count();
+    assert_eq!((made, rig.asked("items")), (0, 3));
+}
+
+#[tokio::test]
+async fn a_list_that_leads_elsewhere_or_does_not_end_is_refused_with_a_reason_and_no_token_goes_there() {
+    let mut rig = Rig::new().await;
+    for host in ["lured", "endless"] {
+        rig.registered(host).await;
+        rig.listed(host).await;
+    }
+    rig.platform
+        .answers_page(&rig.first_page("lured"), "[]", "https://evil/items?page=2");
+    rig.platform
+        .answers_page(&rig.first_page("endless"), "[]", &at("endless", "items?page=2"));
+    rig.platform
+        .answers_page(&at("endless", "items?page=2"), "[]", &at("endless", "items?page=2"));
+    rig.passed("a").await;
+    rig.goes_by(Duration::from_secs(12)).await;
+    let mut codes: Vec<_> = rig
+        .rows()
+        .await
+        .iter()
+        .filter_map(|r| r.trouble.as_ref())
+        .map(|t| t.code.clone())
+        .collect();
+    codes.sort();
+    assert_eq!(codes, ["line-items-elsewhere", "line-items-endless"]);
+    assert_eq!((rig.asked("evil"), rig.asked("endless/items")), (0, 10));
 }

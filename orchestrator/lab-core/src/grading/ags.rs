@@ -216,7 +216,25 @@ pub fn line_items_request(line_items: &str, token: &str, lab: &LabId) -> Platfor
     )
 }
 
-/// The line item of a lab in a list; `None`: it has to be made.
+/// Line items are read to this page, a thousand of them: a course has dozens, and one whose list does not end is not followed for ever.
+pub const LINE_ITEM_PAGES_MAX: usize = 10;
+
+/// Asks for a further page of a list.
+pub fn page_request(next: &str, token: &str) -> PlatformRequest {
+    bearer(PlatformRequest::get(next, LINE_ITEMS_TYPE), token)
+}
+
+/// Whether a list that began at `list` may go on at `next`: the token goes there too, so it must be the same scheme, host and port.
+pub fn goes_on(list: &str, next: &str) -> bool {
+    fn origin(url: &str) -> Option<&str> {
+        let from = url.find("://")? + 3;
+        let end = url[from..].find(['/', '?', '#']).map_or(url.len(), |at| from + at);
+        Some(&url[..end])
+    }
+    matches!((origin(list), origin(next)), (Some(a), Some(b)) if a.eq_ignore_ascii_case(b))
+}
+
+/// The line item of a lab in a list, or in a page of it; `None`: it has to be made.
 pub fn read_line_items(answer: &PlatformAnswer, lab: &LabId) -> Result<Option<String>, Verdict> {
     if let Some(verdict) = by_status(answer.status, &answer.body) {
         return Err(verdict.patient(answer));
@@ -296,6 +314,24 @@ mod tests {
             status,
             body: body.into(),
             retry_after: None,
+            next: None,
+        }
+    }
+
+    #[test]
+    fn a_list_goes_on_only_where_it_began() {
+        let list = "https://lms.example/items?type_id=3";
+        assert!(goes_on(list, "https://LMS.example/items?page=2"));
+        assert!(goes_on(list, "https://lms.example?page=2"));
+        for elsewhere in [
+            "http://lms.example/items",
+            "https://lms.example:8443/items",
+            "https://lms.example.evil/items",
+            "https://lms.example@evil/items",
+            "/items",
+            "",
+        ] {
+            assert!(!goes_on(list, elsewhere), "{elsewhere}");
         }
     }
 

@@ -133,6 +133,7 @@ mod tests {
             status,
             body: body.into(),
             retry_after: None,
+            next: None,
         })
     }
 

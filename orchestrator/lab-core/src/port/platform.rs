@@ -51,6 +51,9 @@ pub struct PlatformAnswer {
     pub body: String,
     /// The platform asks to be left alone for so long (`Retry-After`, in seconds).
     pub retry_after: Option<Duration>,
+    /// Where the list goes on (`Link` with `rel="next"`, RFC 8288), as a whole address. The platform's word: whoever asks there with a
+    /// token looks first whose address it is.
+    pub next: Option<String>,
 }
 
 /// A set of keys is 2 KiB, a token 1 KiB, a page of line items 50 KiB; what is longer is not read.
