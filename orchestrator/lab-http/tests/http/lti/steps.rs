@@ -21,7 +21,7 @@ async fn noted(lms: &Lms) -> (String, u8) {
 async fn each_violated_claim_has_a_page_and_a_code_of_its_own() {
     let lms = Lms::new().await;
     let now = lms.kit.clock.now().secs();
-    let cases: [(&str, Value, &str, u8); 17] = [
+    let cases: [(&str, Value, &str, u8); 19] = [
         ("iss", json!("https://other"), "lti-issuer", 5),
         ("aud", json!("client-2"), "lti-audience", 6),
         ("aud", json!(["client-1", "client-2"]), "lti-audience", 6),
@@ -44,6 +44,8 @@ async fn each_violated_claim_has_a_page_and_a_code_of_its_own() {
         ("roles", json!("Learner"), "lti-roles", 14),
         ("version", json!(null), "lti-version", 9),
         ("deployment_id", json!(null), "lti-deployment", 11),
+        ("nonce", json!(null), "lti-nonce", 8),
+        ("resource_link", json!({"id": "x".repeat(256)}), "lti-resource-link", 13),
     ];
     for (name, value, code, step) in cases {
         let plain = ["iss", "aud", "azp", "exp", "iat", "nonce", "sub"].contains(&name);
@@ -63,6 +65,25 @@ async fn each_violated_claim_has_a_page_and_a_code_of_its_own() {
         "what was changed is what was refused: {}",
         good.text
     );
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_object_is_refused_though_it_is_signed() {
+    let lms = Lms::new().await;
+    for payload in [json!([]), json!("claims"), json!(null)] {
+        let begun = lms.begin("").await;
+        let token = sign("k1", keys::FIRST, &payload);
+        assert_refused(&lms.arrive(&begun, &token).await, "lti-claims");
+        assert_eq!(noted(&lms).await, ("lti-claims".to_owned(), 15), "{payload}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_no_role_is_a_learner() {
+    let lms = Lms::new().await;
+    let launched = lms.launch(|claims| claims[format!("{CLAIM}roles")] = json!([])).await;
+    assert_eq!(launched.status, StatusCode::SEE_OTHER, "{}", launched.text);
+    assert_eq!(lms.sign_in(&launched).await["login"]["role"], json!("learner"));
 }
 
 #[tokio::test]
