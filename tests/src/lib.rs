@@ -36,9 +36,7 @@ pub use server::{GONE_WITHIN, Options, Runtime, Server};
 pub use services::{database, drop_database, psql, script};
 pub use tab::{Pace, Tab, TerminalView};
 pub use typist::{Typed, come_back, type_on};
-pub use upgrade::{
-    Class, PAUSE_HANG, Upgrade, Wrong, journal, killed_replica, output, prove_recorded, rolling_upgrade,
-};
+pub use upgrade::{Class, Upgrade, Wrong, journal, killed_replica, output, prove_recorded, rolling_upgrade};
 
 use anyhow::{Context, Result};
 use std::{future::Future, time::Duration};

@@ -42,11 +42,6 @@ pub struct Wrong {
     pub shown: String,
 }
 
-/// What a test allows a pause. The promise is 2 s, and `make bench-cluster` holds it on a machine that does nothing else. Beside the other
-/// tests on two cores a reconnect has taken 2 s with nothing wrong but the wait for a CPU; one that hangs, or has to be tried after the
-/// longest backoff (5 s) twice, takes more than this.
-pub const PAUSE_HANG: Duration = Duration::from_secs(10);
-
 impl Upgrade {
     /// All that is [`Upgrade::wrong`].
     pub fn wrong_bytes(&self) -> u64 {
