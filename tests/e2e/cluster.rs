@@ -3,7 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use lab_core::terminal::ToBrowser;
-use lab_e2e::{Api, Cluster, Options, Pace, Server, Tab, Typed, eventually, kubectl, prove_recorded, script, type_on};
+use lab_e2e::{
+    Api, Cluster, GONE_WITHIN, Options, Pace, Server, Tab, Typed, eventually, kubectl, prove_recorded, script, type_on,
+};
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -282,7 +284,7 @@ async fn a_rolling_upgrade_loses_nothing_and_nobody_waits_two_seconds() -> Resul
         kubectl(&["rollout", "status", deployment, "-n", installation, "--timeout=300s"])?;
     }
     // a rollout is over when the new ones serve; the old ones may still say goodbye
-    eventually("the old replicas are gone", SOON, || async {
+    eventually("the old replicas are gone", GONE_WITHIN, || async {
         let left = pods(cluster, "serve")?;
         Ok((!left.iter().any(|pod| old.contains(pod))).then_some(()))
     })
