@@ -14,8 +14,8 @@ const binary = join(process.env.LABWIRE_BIN ?? join(target, 'release'), 'labwire
 /** Screenshots are kept as files, to be looked at and to be shown in the README. */
 export const shots = join(target, 'browser');
 
-/** Those that the README shows; a page of it should not weigh a megabyte. */
-const README_SHOTS = ['learner', 'teacher'];
+/** Those that the README and docs/money.md show; a page should not weigh a megabyte. */
+const DOCS_SHOTS = ['learner', 'teacher', 'operations-accounts-en'];
 const SHOT_BYTES_MAX = 300 * 1000;
 const START_WITHIN_MS = 60_000;
 
@@ -154,11 +154,11 @@ export class Labwire {
     return page;
   }
 
-  /** Keeps what the page shows. With LABWIRE_KEEP_SHOTS=1 (scripts/screenshots) those of the README are renewed. */
+  /** Keeps what the page shows. With LABWIRE_KEEP_SHOTS=1 (scripts/screenshots) those of the README and docs/ are renewed. */
   async shot(page, name) {
     const path = join(shots, `${name}.png`);
     await page.screenshot({ path, animations: 'disabled' });
-    if (process.env.LABWIRE_KEEP_SHOTS !== '1' || !README_SHOTS.includes(name)) return;
+    if (process.env.LABWIRE_KEEP_SHOTS !== '1' || !DOCS_SHOTS.includes(name)) return;
     if (statSync(path).size > SHOT_BYTES_MAX) throw new Error(`${path} is larger than ${SHOT_BYTES_MAX} bytes`);
     cpSync(path, join(root, 'docs', 'images', `${name}.png`));
   }

@@ -12,6 +12,9 @@ const SAYS_WITHIN_MS = 20_000;
 
 export const part = (page, id) => page.getByTestId(id);
 
+/** A frame has no keyboard of its own. What is done to a page here is done to a frame of one as well. */
+const keyboard = (view) => (view.keyboard ?? view.page().keyboard);
+
 /** Opens a learner's link and waits for the workbench. */
 export async function enter(page, link) {
   await page.goto(link);
@@ -28,8 +31,8 @@ export async function openConsole(page, id) {
 
 /** Types a line, key by key, into the console that has the keyboard. */
 export async function type(page, line) {
-  await page.keyboard.type(line);
-  await page.keyboard.press('Enter');
+  await keyboard(page).type(line);
+  await keyboard(page).press('Enter');
 }
 
 /** The text of the console shown, from the plain-text view, as soon as it matches. */
@@ -45,7 +48,7 @@ export async function reads(page, wanted, withinMs = SAYS_WITHIN_MS) {
       return null;
     });
   } finally {
-    await page.keyboard.press('Escape');
+    await keyboard(page).press('Escape');
     await part(page, 'plain-dialog').waitFor({ state: 'hidden' });
   }
 }

@@ -1,5 +1,5 @@
 /** Who is signed in, where this tab may keep something and where it may not. */
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { along, arrive, forget, keeps, load, save, type Stored } from '../src/api/store';
 
 const ANA = { bearer: 'secret', expires_at: 1, login: { name: 'Zoë & co' } } as unknown as Stored;
@@ -34,7 +34,6 @@ function page(address: string, { framed = false, storage = true } = {}) {
 }
 
 const before = Object.getOwnPropertyDescriptor(globalThis, 'sessionStorage');
-beforeEach(() => vi.unstubAllGlobals());
 afterEach(() => {
   vi.unstubAllGlobals();
   if (before) Object.defineProperty(globalThis, 'sessionStorage', before);

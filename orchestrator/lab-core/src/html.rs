@@ -1,4 +1,5 @@
-//! Text in the few pages that are written here and not by the browser: statements, voucher cards, LTI answers, a person's archive.
+//! Text in the few pages that are written here and not by the browser (statements, voucher cards, LTI answers, a person's archive), and in
+//! the XML of LTI 1.1.
 
 /// `text` as it stands between tags or inside a quoted attribute: whatever a platform, a label or a person's name holds, it is no markup.
 /// The five characters that HTML's serialisation and attributes in either quote need.

@@ -50,10 +50,13 @@ export function arrive(): void {
   history.replaceState(state, '', location.pathname + location.search + rest);
 }
 
+/** What this page's history entry keeps of us. */
+const entryText = () => (history.state as Record<string, string> | null)?.[KEY];
+
 export function load(): Stored | null {
   try {
     const storage = tabStorage();
-    const text = storage ? storage.getItem(KEY) : (history.state as Record<string, string> | null)?.[KEY];
+    const text = storage ? storage.getItem(KEY) : entryText();
     return JSON.parse(text ?? 'null') as Stored | null;
   } catch {
     return null;
@@ -74,7 +77,7 @@ export function forget(): void {
 
 /** The address of a page of ours, with what it needs to know who we are where this tab may keep nothing. */
 export function along(url: string): string {
-  const text = tabStorage() ? undefined : (history.state as Record<string, string> | null)?.[KEY];
+  const text = tabStorage() ? undefined : entryText();
   return text ? url + MARK + encodeURIComponent(text) : url;
 }
 

@@ -88,32 +88,8 @@ impl Rig {
         self.store.lti_registration_put(&registration).await.unwrap();
     }
 
-    /// Places `0..n` of the platform at `host`.
-    async fn launched(&self, host: &str, n: usize) {
-        let session = self.store.session_get(self.session).await.unwrap().unwrap();
-        for item in 0..n {
-            let target = GradeTarget {
-                registration: RegistrationId(host.into()),
-                subject: session.subject.clone(),
-                course: session.course.clone(),
-                lab: self.school.lab.clone(),
-                title: "Tiny".into(),
-                user: "u".into(),
-                resource_link: "r".into(),
-                address: GradeAddress::Ags {
-                    line_item: Some(at(host, &item.to_string())),
-                    line_items: None,
-                    scopes: ["score", "result.readonly"]
-                        .map(|s| format!("https://purl.imsglobal.org/spec/lti-ags/scope/{s}"))
-                        .to_vec(),
-                },
-            };
-            self.store.grade_target_put(&target, self.clock.now()).await.unwrap();
-        }
-    }
-
-    /// A place that has no column yet, at a platform that lists its columns.
-    async fn listed(&self, host: &str) {
+    /// The learner's place at the platform at `host`, with this column or without, and what the platform lets us do there.
+    async fn placed(&self, host: &str, line_item: Option<String>, line_items: Option<String>, scopes: [&str; 2]) {
         let session = self.store.session_get(self.session).await.unwrap().unwrap();
         let target = GradeTarget {
             registration: RegistrationId(host.into()),
@@ -124,14 +100,28 @@ impl Rig {
             user: "u".into(),
             resource_link: "r".into(),
             address: GradeAddress::Ags {
-                line_item: None,
-                line_items: Some(at(host, "items")),
-                scopes: ["score", "lineitem"]
+                line_item,
+                line_items,
+                scopes: scopes
                     .map(|s| format!("https://purl.imsglobal.org/spec/lti-ags/scope/{s}"))
                     .to_vec(),
             },
         };
         self.store.grade_target_put(&target, self.clock.now()).await.unwrap();
+    }
+
+    /// Places `0..n` of the platform at `host`.
+    async fn launched(&self, host: &str, n: usize) {
+        for item in 0..n {
+            let item = at(host, &item.to_string());
+            self.placed(host, Some(item), None, ["score", "result.readonly"]).await;
+        }
+    }
+
+    /// A place that has no column yet, at a platform that lists its columns.
+    async fn listed(&self, host: &str) {
+        let list = at(host, "items");
+        self.placed(host, None, Some(list), ["score", "lineitem"]).await;
         self.platform.answers(&at(host, "token"), 200, TOKEN);
     }
 

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Timestamp,
+    html::escape,
     launch::lti::{Params, percent_encode},
     port::PlatformAnswer,
 };
@@ -29,21 +30,10 @@ pub fn replace_result(id: &str, sourcedid: &str, grade: Grade) -> String {
     )
 }
 
-/// Text for XML. What XML 1.0 cannot say is left out.
+/// Text for XML, which knows all that [`escape`] writes. What XML 1.0 cannot say is left out.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&apos;"),
-            c if c.is_control() && c != '\t' && c != '\n' => {}
-            c => out.push(c),
-        }
-    }
-    out
+    let sayable = |c: &char| !c.is_control() || matches!(c, '\t' | '\n');
+    escape(&text.chars().filter(sayable).collect::<String>())
 }
 
 /// What is signed beside method and address. `body_hash`: SHA-1 of the message, base64.
@@ -109,7 +99,7 @@ fn element(xml: &str, name: &str) -> Option<String> {
 
 fn unescaped(text: &str) -> String {
     let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
-    plain.replace("&apos;", "'").replace("&amp;", "&")
+    plain.replace("&apos;", "'").replace("&#39;", "'").replace("&amp;", "&")
 }
 
 #[cfg(test)]
@@ -183,7 +173,7 @@ mod tests {
     fn a_message_cannot_be_broken_by_what_is_in_it() {
         let xml = replace_result("m", "a:b&c<d>\"'\u{1}:é", Grade::new(2, 3).unwrap());
         assert!(
-            xml.contains("<sourcedId>a:b&amp;c&lt;d&gt;&quot;&apos;:é</sourcedId>"),
+            xml.contains("<sourcedId>a:b&amp;c&lt;d&gt;&quot;&#39;:é</sourcedId>"),
             "{xml}"
         );
         assert!(xml.contains("<textString>0.666666</textString>"), "{xml}");
