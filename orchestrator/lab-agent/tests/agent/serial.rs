@@ -43,11 +43,17 @@ impl Machine {
 
     /// Is switched on, and waits for its console to be taken.
     async fn boot(&mut self) -> UnixStream {
-        // why the result is dropped: the first boot has nothing to remove
-        let _ = std::fs::remove_file(&self.socket);
         self.listener = Some(UnixListener::bind(&self.socket).unwrap());
         let taken = self.listener.as_ref().unwrap().accept();
         timeout(SOON, taken).await.expect("the console is taken").unwrap().0
+    }
+
+    /// Is switched off: the emulator is gone, and its listener with it. While that still listened, a restart's
+    /// connection would wait in its backlog and end with it.
+    fn off(&mut self, line: UnixStream) {
+        drop(line);
+        self.listener = None;
+        std::fs::remove_file(&self.socket).unwrap();
     }
 }
 
@@ -109,7 +115,7 @@ async fn a_machine_that_is_switched_off_ends_its_console_and_a_restart_takes_the
     line.write_all(b"r1:~# ").await.unwrap();
     let mut client = sandbox.ready().await;
     line.write_all(b"Power down\r\n").await.unwrap();
-    drop(line);
+    machine.off(line);
     client.record(|e| *e == Event::Exit { status: 0 }).await;
     client.say(&ToAgent::Restart { terminal: 0 }).await;
     let mut line = machine.boot().await;
