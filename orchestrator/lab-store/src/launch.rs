@@ -209,6 +209,7 @@ pub(crate) async fn sweep(tx: &mut Tx, at: &Timestamp) -> Result<u64, Failure> {
         "DELETE FROM launch_used WHERE keep_until <= $1",
         "DELETE FROM voucher_guess WHERE since <= $1",
         "DELETE FROM lti_key WHERE retire_at <= $1",
+        "DELETE FROM lti_invitation WHERE expires_at <= $1 AND waiting_at IS NULL",
     ] {
         let done = sqlx::query(statement)
             .bind(at.0.saturating_sub(KEEP_US))

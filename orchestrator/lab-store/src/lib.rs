@@ -23,6 +23,7 @@ mod entitlement;
 mod error;
 mod grades;
 mod hints;
+mod invitations;
 mod labs;
 mod launch;
 mod leases;

@@ -4,13 +4,15 @@ use crate::{
     SqlStore,
     db::{Db, Tx},
     error::{During, Failure},
-    row,
+    invitations, row,
     store::{read, write},
 };
 use async_trait::async_trait;
 use lab_core::{
     Timestamp, TokenHash,
-    launch::lti::{Attempt, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey},
+    launch::lti::{
+        Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Waiting,
+    },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,30 @@ impl LtiStore for SqlStore {
     }
     async fn lti_registration_find(&self, key: &RegistrationKey) -> Result<Vec<Registration>, StoreError> {
         read!(self, "lti_registration_find", find, key)
+    }
+    async fn lti_invitation_put(&self, invitation: &Invitation) -> Result<(), StoreError> {
+        write!(self, "lti_invitation_put", invitation.clone(), invitations::put)
+    }
+    async fn lti_invitation_find(&self, secret: TokenHash, at: Timestamp) -> Result<Option<Invitation>, StoreError> {
+        read!(self, "lti_invitation_find", invitations::find, secret, at)
+    }
+    async fn lti_invitation_list(&self) -> Result<Vec<Invitation>, StoreError> {
+        read!(self, "lti_invitation_list", invitations::list)
+    }
+    async fn lti_invitation_answer(&self, secret: TokenHash, waiting: &Waiting) -> Result<bool, StoreError> {
+        let input = (secret, waiting.clone());
+        write!(self, "lti_invitation_answer", input, invitations::answer)
+    }
+    async fn lti_invitation_approve(
+        &self,
+        id: &RegistrationId,
+        at: Timestamp,
+    ) -> Result<Option<Registration>, StoreError> {
+        let input = (id.clone(), at);
+        write!(self, "lti_invitation_approve", input, invitations::approve)
+    }
+    async fn lti_invitation_drop(&self, id: &RegistrationId) -> Result<bool, StoreError> {
+        write!(self, "lti_invitation_drop", id.clone(), invitations::drop)
     }
     async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError> {
         write!(self, "lti_state_put", state.clone(), state_put)
@@ -54,7 +80,7 @@ impl LtiStore for SqlStore {
 /// The column `settings`.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "version")]
-enum Settings {
+pub(crate) enum Settings {
     #[serde(rename = "1.3")]
     Platform {
         auth_url: String,
@@ -68,7 +94,7 @@ enum Settings {
     Consumer { secret: String },
 }
 
-async fn put(tx: &mut Tx, r: &Registration) -> Result<(), Failure> {
+pub(crate) async fn put(tx: &mut Tx, r: &Registration) -> Result<(), Failure> {
     let (issuer, client_id, key, settings) = columns(&r.kind);
     // the unique keys hold this; asked first, so that the answer names the other one
     let other = sqlx::query(
@@ -84,7 +110,6 @@ async fn put(tx: &mut Tx, r: &Registration) -> Result<(), Failure> {
         let detail = format!("registration {} has the same platform or key", row::text(&other, "id")?);
         return Err(Failure::conflict("registration", &r.id, detail));
     }
-    let settings = serde_json::to_string(&settings).map_err(|e| Failure::Unreadable(format!("settings: {e}")))?;
     sqlx::query(
         "INSERT INTO lti_registration (id, course, plan, created_at, issuer, client_id, consumer_key, settings)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -98,13 +123,20 @@ async fn put(tx: &mut Tx, r: &Registration) -> Result<(), Failure> {
     .bind(issuer)
     .bind(client_id)
     .bind(key)
-    .bind(settings)
+    .bind(settings.text()?)
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
-fn columns(kind: &Kind) -> (Option<&str>, Option<&str>, Option<&str>, Settings) {
+impl Settings {
+    pub(crate) fn text(&self) -> Result<String, Failure> {
+        serde_json::to_string(self).map_err(|e| Failure::Unreadable(format!("settings: {e}")))
+    }
+}
+
+/// Issuer, client id, key, and the rest.
+pub(crate) fn columns(kind: &Kind) -> (Option<&str>, Option<&str>, Option<&str>, Settings) {
     match kind {
         Kind::Platform {
             issuer,
@@ -133,11 +165,12 @@ fn columns(kind: &Kind) -> (Option<&str>, Option<&str>, Option<&str>, Settings) 
     }
 }
 
-fn read_registration(r: &AnyRow) -> Result<Registration, Failure> {
+/// Of a row of either table.
+pub(crate) fn read_kind(r: &AnyRow) -> Result<Kind, Failure> {
     // what cannot be read may hold a secret: the text is not told
     let settings = serde_json::from_str(&row::text(r, "settings")?)
         .map_err(|_| Failure::Unreadable("settings of a registration".into()))?;
-    let kind = match settings {
+    Ok(match settings {
         Settings::Platform {
             auth_url,
             token_url,
@@ -162,17 +195,20 @@ fn read_registration(r: &AnyRow) -> Result<Registration, Failure> {
             key: row::text(r, "consumer_key")?,
             secret,
         },
-    };
+    })
+}
+
+fn read_registration(r: &AnyRow) -> Result<Registration, Failure> {
     Ok(Registration {
         id: RegistrationId(row::text(r, "id")?),
         course: row::text_opt(r, "course")?.map(Into::into),
         plan: row::text_opt(r, "plan")?.map(Into::into),
         created_at: row::time(r, "created_at")?,
-        kind,
+        kind: read_kind(r)?,
     })
 }
 
-async fn get(conn: &mut AnyConnection, id: &RegistrationId) -> Result<Option<Registration>, Failure> {
+pub(crate) async fn get(conn: &mut AnyConnection, id: &RegistrationId) -> Result<Option<Registration>, Failure> {
     let found = sqlx::query("SELECT * FROM lti_registration WHERE id = $1").bind(id.0.as_str());
     found
         .fetch_optional(conn)

@@ -3,7 +3,7 @@
 use super::StoreError;
 use crate::{
     Timestamp, TokenHash,
-    launch::lti::{Attempt, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey},
+    launch::lti::{Attempt, Invitation, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Waiting},
 };
 use async_trait::async_trait;
 
@@ -24,6 +24,25 @@ pub trait LtiStore: Send + Sync + 'static {
     async fn lti_registration_list(&self) -> Result<Vec<Registration>, StoreError>;
     /// Those a launch may mean, at most [`LTI_FOUND_MAX`].
     async fn lti_registration_find(&self, key: &RegistrationKey) -> Result<Vec<Registration>, StoreError>;
+
+    /// Keeps an invitation; one of the same id that nobody answered is void then. A conflict when a registration has its id, or somebody
+    /// waits by it.
+    async fn lti_invitation_put(&self, invitation: &Invitation) -> Result<(), StoreError>;
+    /// The invitation of a secret, if it can still be answered at `at`.
+    async fn lti_invitation_find(&self, secret: TokenHash, at: Timestamp) -> Result<Option<Invitation>, StoreError>;
+    /// All of them, by id.
+    async fn lti_invitation_list(&self) -> Result<Vec<Invitation>, StoreError>;
+    /// A platform came by it. Whether it was the first, and in time.
+    async fn lti_invitation_answer(&self, secret: TokenHash, waiting: &Waiting) -> Result<bool, StoreError>;
+    /// Makes a registration of who waits by it, and forgets the invitation, in one transaction; none when nobody waits. A conflict when
+    /// another registration has its issuer and client id.
+    async fn lti_invitation_approve(
+        &self,
+        id: &RegistrationId,
+        at: Timestamp,
+    ) -> Result<Option<Registration>, StoreError>;
+    /// Forgets it, with who waits by it. Whether it was there.
+    async fn lti_invitation_drop(&self, id: &RegistrationId) -> Result<bool, StoreError>;
 
     /// Keeps a login that was begun. A conflict when its state is there already.
     async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError>;

@@ -171,6 +171,18 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
             ("detail", Of::Person),
         ],
     ),
+    (
+        "lti_invitation",
+        &[
+            ("id", Of::Nobody),
+            ("course", Of::Nobody),
+            ("plan", Of::Nobody),
+            ("product", Of::Nobody),
+            ("issuer", Of::Nobody),
+            ("client_id", Of::Nobody),
+            ("settings", Of::Nobody),
+        ],
+    ),
     ("lti_key", &[("kid", Of::Nobody), ("private", Of::Nobody)]),
     (
         "lti_registration",

@@ -4,7 +4,9 @@ use super::FakeStore;
 use async_trait::async_trait;
 use lab_core::{
     Timestamp, TokenHash,
-    launch::lti::{Attempt, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey},
+    launch::lti::{
+        Attempt, Invitation, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Waiting,
+    },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -12,6 +14,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 #[derive(Debug, Default)]
 pub(super) struct LtiTables {
     registrations: BTreeMap<RegistrationId, Registration>,
+    invitations: BTreeMap<RegistrationId, Invitation>,
     states: HashMap<TokenHash, LtiState>,
     /// Oldest first.
     keys: Vec<LtiKey>,
@@ -22,10 +25,13 @@ pub(super) struct LtiTables {
 impl LtiTables {
     /// Drops logins that expired by `at`, and keys that ended by `then`; how much.
     pub fn sweep(&mut self, at: Timestamp, then: Timestamp) -> u64 {
-        let before = self.states.len() + self.keys.len();
+        let count = |t: &Self| t.states.len() + t.keys.len() + t.invitations.len();
+        let before = count(self);
+        self.invitations
+            .retain(|_, i| i.waiting.is_some() || then < i.expires_at);
         self.states.retain(|_, s| at < s.expires_at);
         self.keys.retain(|k| k.retire_at.is_none_or(|end| then < end));
-        (before - self.states.len() - self.keys.len()) as u64
+        (before - count(self)) as u64
     }
 
     fn put(&mut self, registration: &Registration) -> Result<(), StoreError> {
@@ -48,6 +54,38 @@ impl LtiTables {
         Ok(())
     }
 
+    fn invite(&mut self, invitation: &Invitation) -> Result<(), StoreError> {
+        if self.registrations.contains_key(&invitation.id) {
+            return Err(taken(&invitation.id, "a registration has this name"));
+        }
+        if self
+            .invitations
+            .get(&invitation.id)
+            .is_some_and(|i| i.waiting.is_some())
+        {
+            return Err(taken(&invitation.id, "a platform waits by this name"));
+        }
+        self.invitations.insert(invitation.id.clone(), invitation.clone());
+        Ok(())
+    }
+
+    fn open(&mut self, secret: TokenHash, at: Timestamp) -> Option<&mut Invitation> {
+        let mut all = self.invitations.values_mut();
+        all.find(|i| i.secret == secret && at < i.expires_at && i.waiting.is_none())
+    }
+
+    fn approve(&mut self, id: &RegistrationId, at: Timestamp) -> Result<Option<Registration>, StoreError> {
+        let Some(new) = self.invitations.get(id).and_then(|i| i.registration(at)) else {
+            return Ok(None);
+        };
+        if self.registrations.contains_key(id) {
+            return Err(taken(id, "a registration has this name"));
+        }
+        self.put(&new)?;
+        self.invitations.remove(id);
+        Ok(Some(new))
+    }
+
     fn key_add(&mut self, key: &LtiKey, after: Option<&str>, retire_at: Timestamp) -> bool {
         if self.keys.last().map(|k| k.kid.as_str()) != after {
             return false;
@@ -57,6 +95,14 @@ impl LtiTables {
         }
         self.keys.push(key.clone());
         true
+    }
+}
+
+fn taken(id: &RegistrationId, detail: &str) -> StoreError {
+    StoreError::Conflict {
+        what: "invitation",
+        id: id.to_string(),
+        detail: detail.to_owned(),
     }
 }
 
@@ -107,6 +153,33 @@ impl LtiStore for FakeStore {
             let found = s.lti.registrations.values().filter(|r| matches(&r.kind, key));
             Ok(found.take(LTI_FOUND_MAX as usize).cloned().collect())
         })
+    }
+    async fn lti_invitation_put(&self, invitation: &Invitation) -> Result<(), StoreError> {
+        self.run("lti_invitation_put", |s| s.lti.invite(invitation))
+    }
+    async fn lti_invitation_find(&self, secret: TokenHash, at: Timestamp) -> Result<Option<Invitation>, StoreError> {
+        self.run("lti_invitation_find", |s| Ok(s.lti.open(secret, at).cloned()))
+    }
+    async fn lti_invitation_list(&self) -> Result<Vec<Invitation>, StoreError> {
+        self.run("lti_invitation_list", |s| {
+            Ok(s.lti.invitations.values().cloned().collect())
+        })
+    }
+    async fn lti_invitation_answer(&self, secret: TokenHash, waiting: &Waiting) -> Result<bool, StoreError> {
+        self.run("lti_invitation_answer", |s| {
+            let open = s.lti.open(secret, waiting.at);
+            Ok(open.map(|i| i.waiting = Some(waiting.clone())).is_some())
+        })
+    }
+    async fn lti_invitation_approve(
+        &self,
+        id: &RegistrationId,
+        at: Timestamp,
+    ) -> Result<Option<Registration>, StoreError> {
+        self.run("lti_invitation_approve", |s| s.lti.approve(id, at))
+    }
+    async fn lti_invitation_drop(&self, id: &RegistrationId) -> Result<bool, StoreError> {
+        self.run("lti_invitation_drop", |s| Ok(s.lti.invitations.remove(id).is_some()))
     }
     async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError> {
         self.run("lti_state_put", |s| {

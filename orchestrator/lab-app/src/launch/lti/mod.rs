@@ -6,6 +6,8 @@
 //! ```
 //! A teacher's deep linking goes from `token` to a page of [`choose`], and from there back to the platform.
 //!
+//! Platforms are set up by [`Setup`], or register themselves by an invitation (`register`).
+//!
 //! `arrive` signs a link ([`lab_core::launch::LaunchClaims`]) that lives for a minute and is used once, like any other: roles, bearers
 //! and entitlement know nothing of LTI.
 
@@ -15,6 +17,8 @@ mod choose;
 mod form;
 mod jwks;
 mod keys;
+mod register;
+mod setup;
 mod signature;
 mod token;
 
@@ -23,6 +27,8 @@ pub use choose::{Answered, Picker};
 pub(crate) use form::oauth_signature;
 pub(crate) use jwks::PlatformKeys;
 pub use keys::{KEY_PUBLISHED_AFTER, OurKeys, PublicKey};
+pub use register::CameByInvitation;
+pub use setup::{Added, Invited, LtiOverview, NewRegistration, Setup};
 pub use token::{Browser, Launched};
 
 use crate::{App, AppError};

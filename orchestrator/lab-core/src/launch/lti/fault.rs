@@ -26,6 +26,8 @@ pub enum Next {
     Teacher,
     /// The teacher begins to choose again.
     Choose,
+    /// The platform's administrator asks for another invitation.
+    Invite,
 }
 
 macro_rules! faults {
@@ -149,6 +151,21 @@ faults! {
         "More labs were chosen than your platform takes at once.", "Il y a plus de labs choisis que votre plateforme n’en accepte.";
     ChoiceUsed = 0, "lti-choice-used", Choose,
         "This choice was already sent.", "Ce choix a déjà été envoyé.";
+    // --- dynamic registration ---
+    RegisterInvitation = 0, "lti-register-invitation", Invite,
+        "This invitation is not known, has expired, or was already used.", "Cette invitation est inconnue, expirée ou déjà utilisée.";
+    RegisterAddress = 0, "lti-register-address", Invite,
+        "Your platform did not say where it describes itself, or not by an https address.",
+        "Votre plateforme n’a pas indiqué où elle se décrit, ou pas par une adresse https.";
+    RegisterUnreachable = 0, "lti-register-unreachable", Later,
+        "Your platform cannot be reached from here.", "Votre plateforme est injoignable d’ici.";
+    RegisterConfiguration = 0, "lti-register-configuration", Invite,
+        "Your platform describes itself in a way that cannot be used.", "La description que donne votre plateforme est inutilisable.";
+    RegisterIssuer = 0, "lti-register-issuer", Invite,
+        "The description is of another platform than the one that was named.",
+        "La description est celle d’une autre plateforme que celle annoncée.";
+    RegisterRefused = 0, "lti-register-refused", Invite,
+        "Your platform did not take the registration.", "Votre plateforme n’a pas accepté l’enregistrement.";
     // --- what is launched ---
     LabNotNamed = 0, "lti-lab-not-named", Course,
         "The launch does not say which lab it opens.", "Le lancement ne dit pas quel lab ouvrir.";
@@ -210,6 +227,10 @@ impl Next {
             Self::Choose => (
                 "Begin again from your course: choose the lab there once more.",
                 "Recommencez depuis votre cours : choisissez-y le lab à nouveau.",
+            ),
+            Self::Invite => (
+                "Tell who invited you the code below, and ask for another invitation if this one was used.",
+                "Transmettez le code ci-dessous à qui vous a invité, et demandez une autre invitation si celle-ci a servi.",
             ),
         };
         Bilingual {

@@ -12,10 +12,13 @@ mod choice;
 mod claims;
 mod fault;
 mod form;
+mod guide;
 mod initiation;
+mod invitation;
 mod oauth;
 mod registration;
 mod roles;
+mod steps;
 mod target;
 
 pub use basic::{BASIC_WINDOW_SECS, BasicClaims, check_basic};
@@ -23,13 +26,19 @@ pub use choice::{CHOICE_TTL, CHOSEN_MAX, ChoiceRequest, Language, ReturnsTo, cho
 pub use claims::{ExpectedToken, LEEWAY_SECS, Message, TOKEN_AGE_MAX_SECS, check_claims};
 pub use fault::{Fault, LtiRefusal, Next};
 pub use form::{Params, percent_encode};
+pub use guide::{Guide, GuideField, guides, invitation_guide};
 pub use initiation::{Initiation, auth_request};
+pub use invitation::{
+    Configuration, INVITATION_TTL, Invitation, Waiting, may_be_asked, read_configuration, read_registered,
+    tool_registration,
+};
 pub use oauth::{OauthRequest, normal_url};
 pub(crate) use registration::is_address;
 pub use registration::{
     Attempt, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, registration_problem,
 };
 pub use roles::role_of;
+pub use steps::{STEPS, remedy};
 pub use target::{LaunchUrl, lab_uuid};
 
 use crate::{CourseId, Subject, grading::GradeAddress, launch::Role};

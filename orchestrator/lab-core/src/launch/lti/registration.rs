@@ -46,6 +46,22 @@ pub enum Kind {
     Consumer { key: String, secret: String },
 }
 
+impl Kind {
+    /// A Moodle of version 4 or later: issuer and endpoints follow from its address.
+    pub fn moodle(site: &str, client_id: String, deployments: Vec<String>) -> Self {
+        let site = site.trim_end_matches('/');
+        Self::Platform {
+            issuer: site.to_owned(),
+            client_id,
+            auth_url: format!("{site}/mod/lti/auth.php"),
+            token_url: format!("{site}/mod/lti/token.php"),
+            token_audience: None,
+            jwks: Jwks::Url(format!("{site}/mod/lti/certs.php")),
+            deployments,
+        }
+    }
+}
+
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -172,6 +188,18 @@ pub(crate) fn is_address(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let plain = |b: u8| b.is_ascii_graphic() && !b"#\"<>\\".contains(&b);
     rest.is_some_and(|r| !r.is_empty() && !r.starts_with('/')) && url.len() <= TEXT_BYTES_MAX && url.bytes().all(plain)
+}
+
+/// The host of an address, in lower case and without its port; nothing where a name and password stand before it, or where there is none.
+pub(super) fn host_of(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = match authority.rsplit_once(':') {
+        // of an IPv6 address, what follows the last colon is its own
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    (!host.is_empty() && !host.contains('@')).then(|| host.to_ascii_lowercase())
 }
 
 #[cfg(test)]

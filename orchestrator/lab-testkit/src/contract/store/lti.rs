@@ -3,7 +3,9 @@
 use super::fixture::{at, at_once, fresh};
 use lab_core::{
     TokenHash,
-    launch::lti::{Attempt, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey},
+    launch::lti::{
+        Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Waiting,
+    },
     port::{ErrorKind, LTI_ATTEMPTS_KEPT, Store},
 };
 use std::sync::Arc;
@@ -194,4 +196,159 @@ pub async fn refused_launches_are_kept_newest_first_and_not_for_ever(store: Arc<
     let kept = store.lti_attempt_list().await.unwrap();
     assert_eq!(kept.len(), LTI_ATTEMPTS_KEPT as usize);
     assert_eq!((&kept[0], &kept[1]), (&attempt(all - 1), &attempt(all - 2)));
+}
+
+fn invitation(name: &str, secret: &str) -> Invitation {
+    Invitation {
+        id: id(name),
+        secret: TokenHash::of(secret),
+        course: Some("net-101".into()),
+        plan: Some("QUALIFYING".into()),
+        created_at: at(0),
+        expires_at: at(600),
+        waiting: None,
+    }
+}
+
+fn waiting(secs: i64, client_id: &str) -> Waiting {
+    Waiting {
+        at: at(secs),
+        product: "moodle 4.5".into(),
+        kind: platform("any", "https://moodle", client_id).kind,
+    }
+}
+
+pub async fn an_invitation_is_answered_once_and_in_time(store: Arc<dyn Store>) {
+    let open = invitation("moodle", "s-1");
+    store.lti_invitation_put(&open).await.unwrap();
+    let find = async |secret, secs| {
+        store
+            .lti_invitation_find(TokenHash::of(secret), at(secs))
+            .await
+            .unwrap()
+    };
+    assert_eq!(find("s-1", 599).await, Some(open.clone()));
+    assert_eq!(find("s-1", 600).await, None);
+    assert_eq!(find("s-2", 0).await, None);
+    let late = waiting(600, "c-0");
+    assert!(!store.lti_invitation_answer(TokenHash::of("s-1"), &late).await.unwrap());
+    assert!(
+        !store
+            .lti_invitation_answer(TokenHash::of("s-2"), &waiting(1, "c"))
+            .await
+            .unwrap()
+    );
+    let many = at_once(20, |n| {
+        let store = store.clone();
+        async move {
+            let answer = waiting(5, &format!("c-{n}"));
+            store
+                .lti_invitation_answer(TokenHash::of("s-1"), &answer)
+                .await
+                .unwrap()
+        }
+    })
+    .await;
+    assert_eq!(many.iter().filter(|first| **first).count(), 1);
+    assert_eq!(find("s-1", 6).await, None, "it was used");
+}
+
+pub async fn a_platform_that_waits_is_no_registration_before_somebody_says_yes(store: Arc<dyn Store>) {
+    store.lti_invitation_put(&invitation("moodle", "s-1")).await.unwrap();
+    assert_eq!(
+        store.lti_invitation_approve(&id("moodle"), at(1)).await.unwrap(),
+        None,
+        "nobody waits"
+    );
+    assert!(
+        store
+            .lti_invitation_answer(TokenHash::of("s-1"), &waiting(5, "c-1"))
+            .await
+            .unwrap()
+    );
+    let launched = by_platform("https://moodle", Some("c-1"));
+    assert_eq!(store.lti_registration_find(&launched).await.unwrap(), []);
+    let list = store.lti_invitation_list().await.unwrap();
+    assert_eq!(list[0].waiting, Some(waiting(5, "c-1")));
+    let approved = store
+        .lti_invitation_approve(&id("moodle"), at(9))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (approved.created_at, &approved.course),
+        (at(9), &Some("net-101".into()))
+    );
+    assert_eq!(store.lti_registration_find(&launched).await.unwrap(), [approved]);
+    assert_eq!(store.lti_invitation_list().await.unwrap(), []);
+    assert_eq!(store.lti_invitation_approve(&id("moodle"), at(9)).await.unwrap(), None);
+    // and a no is a no
+    store.lti_invitation_put(&invitation("other", "s-2")).await.unwrap();
+    assert!(
+        store
+            .lti_invitation_answer(TokenHash::of("s-2"), &waiting(5, "c-2"))
+            .await
+            .unwrap()
+    );
+    assert!(store.lti_invitation_drop(&id("other")).await.unwrap());
+    assert!(!store.lti_invitation_drop(&id("other")).await.unwrap());
+    assert_eq!(store.lti_registration_list().await.unwrap().len(), 1);
+}
+
+pub async fn a_name_is_one_platforms_whoever_comes_first(store: Arc<dyn Store>) {
+    store
+        .lti_registration_put(&platform("fun", "https://fun", "c-1"))
+        .await
+        .unwrap();
+    let kind = |e: lab_core::port::StoreError| e.kind();
+    let refused = store.lti_invitation_put(&invitation("fun", "s-1")).await;
+    assert_eq!(refused.map_err(kind), Err(ErrorKind::Conflict), "of a registration");
+    // an invitation that nobody answered is replaced: its first address is void
+    store.lti_invitation_put(&invitation("moodle", "s-1")).await.unwrap();
+    store.lti_invitation_put(&invitation("moodle", "s-2")).await.unwrap();
+    assert!(
+        !store
+            .lti_invitation_answer(TokenHash::of("s-1"), &waiting(1, "c-9"))
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .lti_invitation_answer(TokenHash::of("s-2"), &waiting(1, "c-9"))
+            .await
+            .unwrap()
+    );
+    let refused = store.lti_invitation_put(&invitation("moodle", "s-3")).await;
+    assert_eq!(refused.map_err(kind), Err(ErrorKind::Conflict), "somebody waits");
+    // a registration of this name, or of this platform, was added by hand meanwhile
+    store
+        .lti_registration_put(&platform("moodle", "https://hand", "c-1"))
+        .await
+        .unwrap();
+    let refused = store.lti_invitation_approve(&id("moodle"), at(9)).await;
+    assert_eq!(refused.map_err(kind), Err(ErrorKind::Conflict), "the name");
+    store.lti_invitation_put(&invitation("twice", "s-4")).await.unwrap();
+    let same = Waiting {
+        kind: platform("any", "https://fun", "c-1").kind,
+        ..waiting(1, "c-1")
+    };
+    assert!(store.lti_invitation_answer(TokenHash::of("s-4"), &same).await.unwrap());
+    let refused = store.lti_invitation_approve(&id("twice"), at(9)).await;
+    assert_eq!(refused.map_err(kind), Err(ErrorKind::Conflict), "the platform");
+    assert_eq!(store.lti_invitation_list().await.unwrap().len(), 2, "both still wait");
+}
+
+pub async fn an_invitation_that_nobody_answered_goes_and_who_waits_stays(store: Arc<dyn Store>) {
+    store.lti_invitation_put(&invitation("nobody", "s-1")).await.unwrap();
+    store.lti_invitation_put(&invitation("somebody", "s-2")).await.unwrap();
+    assert!(
+        store
+            .lti_invitation_answer(TokenHash::of("s-2"), &waiting(5, "c-1"))
+            .await
+            .unwrap()
+    );
+    assert_eq!(store.sweep(at(86_400 + 599)).await.unwrap(), 0);
+    assert_eq!(store.sweep(at(86_400 + 600)).await.unwrap(), 1);
+    let left = store.lti_invitation_list().await.unwrap();
+    assert_eq!(left.iter().map(|i| i.id.0.as_str()).collect::<Vec<_>>(), ["somebody"]);
 }

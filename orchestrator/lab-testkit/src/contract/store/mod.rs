@@ -46,6 +46,10 @@ macro_rules! store_contract {
             of_many_who_rotate_our_keys_at_once_one_does
             a_retired_key_is_published_until_its_end
             refused_launches_are_kept_newest_first_and_not_for_ever
+            an_invitation_is_answered_once_and_in_time
+            a_platform_that_waits_is_no_registration_before_somebody_says_yes
+            a_name_is_one_platforms_whoever_comes_first
+            an_invitation_that_nobody_answered_goes_and_who_waits_stays
         );
         $crate::store_contract!(@stage $open, entitlement:
             a_grant_is_issued_once

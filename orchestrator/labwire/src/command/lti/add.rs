@@ -4,11 +4,9 @@ use super::paste;
 use crate::{config::Config, wire};
 use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args};
-use lab_core::{
-    launch::lti::{Jwks, Kind, Registration, RegistrationId, registration_problem},
-    port::{Clock, Entropy, LtiStore, Store},
-};
-use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
+use lab_app::launch::lti::NewRegistration;
+use lab_core::launch::lti::{Jwks, Kind, RegistrationId};
+use std::{path::PathBuf, process::ExitCode};
 
 /// Register a platform, or change a registration, and print what to paste into the course. The same name again changes it.
 #[derive(Args, Debug)]
@@ -88,97 +86,67 @@ pub struct AddArgs {
 
 pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
     let store = wire::store(config).await?;
-    if let Some(plan) = &args.plan
-        && !store
-            .plan_list()
-            .await?
-            .iter()
-            .chain(&config.plans)
-            .any(|p| p.id.as_str() == plan)
-    {
-        bail!("--plan {plan} does not exist; `labwire plan ls` lists plans");
-    }
     let lab = paste::lab(store.as_ref(), args.lab.as_deref()).await?;
-    let id = RegistrationId(args.name.clone());
-    let before = store.lti_registration_get(&id).await?;
-    let kind = kind(&args, before.as_ref().map(|r| &r.kind))?;
-    let made = args.secret_file.is_none() && before.as_ref().is_none_or(|r| secret(&r.kind) != secret(&kind));
-    let registration = Registration {
-        id,
-        course: args.course.map(Into::into),
-        plan: args.plan.map(Into::into),
-        created_at: wire::clock().now(),
-        kind,
+    let new = NewRegistration {
+        id: RegistrationId(args.name.clone()),
+        course: args.course.clone().map(Into::into),
+        plan: args.plan.clone().map(Into::into),
+        kind: kind(&args)?,
     };
-    if let Some(problem) = registration_problem(&registration) {
-        bail!("{problem}");
-    }
-    store.lti_registration_put(&registration).await?;
-    println!(
-        "{} {}\n",
-        registration.id,
-        if before.is_some() { "changed" } else { "added" }
+    let added = super::setup(config).await?.add(new).await?;
+    let word = if added.new { "added" } else { "changed" };
+    println!("{} {word}\n", added.registration.id);
+    print!(
+        "{}",
+        paste::text(config, &added.registration, &lab, added.secret.as_deref())
     );
-    print!("{}", paste::text(config, &registration, &lab, made));
     Ok(ExitCode::SUCCESS)
 }
 
-fn secret(kind: &Kind) -> Option<&str> {
-    match kind {
-        Kind::Consumer { secret, .. } => Some(secret),
-        Kind::Platform { .. } => None,
-    }
-}
-
-/// A registration by key keeps its secret when it is changed without a new one.
-fn kind(args: &AddArgs, before: Option<&Kind>) -> Result<Kind> {
+/// Without a secret, the one that is there stays, or one is made.
+fn kind(args: &AddArgs) -> Result<Kind> {
+    let given = |value: &Option<String>| value.clone().unwrap_or_default();
     if let Some(key) = &args.key {
-        let secret = match (&args.secret_file, before) {
-            (Some(path), _) => std::fs::read_to_string(path)
+        let secret = match &args.secret_file {
+            Some(path) => std::fs::read_to_string(path)
                 .with_context(|| format!("--secret-file {}", path.display()))?
                 .trim()
                 .to_owned(),
-            (None, Some(Kind::Consumer { secret, .. })) => secret.clone(),
-            (None, _) => wire::entropy().bytes32().iter().fold(String::new(), |mut hex, b| {
-                let _ = write!(hex, "{b:02x}");
-                hex
-            }),
+            None => String::new(),
         };
+        if args.secret_file.is_some() && secret.is_empty() {
+            bail!("--secret-file is empty: write the shared secret into it");
+        }
         return Ok(Kind::Consumer {
             key: key.clone(),
             secret,
         });
     }
-    let given = |value: &Option<String>| value.clone().unwrap_or_default();
-    let (issuer, auth_url, token_url, jwks) = if let Some(moodle) = &args.moodle {
-        let site = moodle.trim_end_matches('/');
-        (
-            site.to_owned(),
-            format!("{site}/mod/lti/auth.php"),
-            format!("{site}/mod/lti/token.php"),
-            Jwks::Url(format!("{site}/mod/lti/certs.php")),
-        )
-    } else {
-        let jwks = match (&args.jwks_url, &args.jwks_file) {
-            (Some(url), _) => Jwks::Url(url.clone()),
-            (None, Some(path)) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("--jwks-file {}", path.display()))?;
-                let keys: serde_json::Value = serde_json::from_str(&text)
-                    .with_context(|| format!("--jwks-file {}: it must be JSON", path.display()))?;
-                if keys["keys"].as_array().is_none_or(Vec::is_empty) {
-                    bail!("--jwks-file {}: no `keys` are in it", path.display());
-                }
-                Jwks::Static(text)
+    if let Some(moodle) = &args.moodle {
+        let mut kind = Kind::moodle(moodle, given(&args.client_id), args.deployment.clone());
+        if let Kind::Platform { token_audience, .. } = &mut kind {
+            token_audience.clone_from(&args.token_audience);
+        }
+        return Ok(kind);
+    }
+    let jwks = match (&args.jwks_url, &args.jwks_file) {
+        (Some(url), _) => Jwks::Url(url.clone()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("--jwks-file {}", path.display()))?;
+            let keys: serde_json::Value = serde_json::from_str(&text)
+                .with_context(|| format!("--jwks-file {}: it must be JSON", path.display()))?;
+            if keys["keys"].as_array().is_none_or(Vec::is_empty) {
+                bail!("--jwks-file {}: no `keys` are in it", path.display());
             }
-            (None, None) => bail!("--jwks-url is missing: say where the platform publishes its keys"),
-        };
-        (given(&args.issuer), given(&args.auth_url), given(&args.token_url), jwks)
+            Jwks::Static(text)
+        }
+        (None, None) => bail!("--jwks-url is missing: say where the platform publishes its keys"),
     };
     Ok(Kind::Platform {
-        issuer,
+        issuer: given(&args.issuer),
         client_id: given(&args.client_id),
-        auth_url,
-        token_url,
+        auth_url: given(&args.auth_url),
+        token_url: given(&args.token_url),
         token_audience: args.token_audience.clone(),
         jwks,
         deployments: args.deployment.clone(),

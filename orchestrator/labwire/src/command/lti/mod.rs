@@ -1,17 +1,18 @@
-//! `labwire lti add|ls|test|grades|keys`: learning platforms.
+//! `labwire lti add|invite|approve|reject|ls|test|grades|keys`: learning platforms.
 
 mod add;
 mod explain;
 mod grades;
+mod invite;
 mod paste;
 
 use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use lab_app::launch::lti::OurKeys;
+use lab_app::launch::lti::{OurKeys, Setup};
 use lab_core::{
     launch::lti::{Kind, RegistrationId},
-    port::LtiStore,
+    port::{Clock, LtiStore},
 };
 use std::{process::ExitCode, sync::Arc};
 
@@ -19,7 +20,16 @@ use std::{process::ExitCode, sync::Arc};
 pub enum LtiCommand {
     /// Register a platform, or change a registration, and print what to paste into the course
     Add(Box<add::AddArgs>),
-    /// List registrations; with a name, print again what to paste
+    Invite(invite::InviteArgs),
+    /// Say yes to a platform that registered itself
+    #[command(
+        after_help = "Examples:\n  labwire lti ls               # who waits, and from where\n  labwire lti approve moodle"
+    )]
+    Approve(invite::NameArgs),
+    /// Say no to a platform that registered itself, or take an invitation back
+    #[command(after_help = "Examples:\n  labwire lti reject moodle")]
+    Reject(invite::NameArgs),
+    /// List registrations and invitations; with a name, print again what to paste
     #[command(
         after_help = "Examples:\n  labwire lti ls\n  labwire lti ls fun\n  labwire lti ls fun --lab ospf-triangle"
     )]
@@ -63,11 +73,25 @@ pub struct KeysArgs {
 pub async fn run(config: &Config, command: LtiCommand) -> Result<ExitCode> {
     match command {
         LtiCommand::Add(args) => add::run(config, *args).await,
+        LtiCommand::Invite(args) => invite::run(config, args).await,
+        LtiCommand::Approve(args) => invite::approve(config, args).await,
+        LtiCommand::Reject(args) => invite::reject(config, args).await,
         LtiCommand::Ls(args) => ls(config, args).await,
         LtiCommand::Test(args) => test(config, args).await,
         LtiCommand::Grades(args) => grades::run(config, args).await,
         LtiCommand::Keys(args) => keys(config, &args).await,
     }
+}
+
+/// What the page of platforms does too.
+async fn setup(config: &Config) -> Result<Setup> {
+    Ok(Setup {
+        store: wire::store(config).await?,
+        clock: Arc::new(wire::clock()),
+        entropy: Arc::new(wire::entropy()),
+        public_url: config.public_url.clone(),
+        configured: config.plans.clone(),
+    })
 }
 
 async fn ls(config: &Config, args: LsArgs) -> Result<ExitCode> {
@@ -78,7 +102,7 @@ async fn ls(config: &Config, args: LsArgs) -> Result<ExitCode> {
             bail!("no registration is named {name}; `labwire lti ls` lists them");
         };
         let lab = paste::lab(store.as_ref(), args.lab.as_deref()).await?;
-        print!("{}", paste::text(config, &registration, &lab, false));
+        print!("{}", paste::text(config, &registration, &lab, None));
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<Vec<String>> = store
@@ -104,6 +128,10 @@ async fn ls(config: &Config, args: LsArgs) -> Result<ExitCode> {
     table::print(
         &["NAME", "LTI", "PLATFORM", "CLIENT ID OR KEY", "COURSE", "PLAN"],
         &rows,
+    );
+    print!(
+        "{}",
+        invite::list(&store.lti_invitation_list().await?, wire::clock().now())
     );
     Ok(ExitCode::SUCCESS)
 }

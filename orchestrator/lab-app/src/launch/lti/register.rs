@@ -1,0 +1,108 @@
+//! A platform registers itself, by an invitation: it is asked what it is, told what we are, and waits for a yes.
+
+use crate::{App, AppError};
+use lab_core::{
+    TokenHash,
+    launch::lti::{
+        Configuration, Fault, Invitation, Kind, LtiRefusal, Params, RegistrationId, Version, Waiting, may_be_asked,
+        read_configuration, read_registered, tool_registration,
+    },
+    port::{PlatformAnswer, PlatformRequest},
+};
+
+/// The longest registration token that is handed on: Moodle's is a signed one of half a kilobyte.
+const TOKEN_BYTES_MAX: usize = 16 * 1024;
+
+/// Who waits now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameByInvitation {
+    pub issuer: String,
+    pub product: String,
+}
+
+impl App {
+    /// A platform's browser came to the address of an invitation. Nothing but the store is asked before the invitation is found to be good.
+    ///
+    /// # Errors
+    /// [`AppError::Lti`]; it is kept for `labwire lti test`. The invitation stays good then: it is used up when the platform took us.
+    pub async fn lti_register(&self, params: &Params) -> Result<CameByInvitation, AppError> {
+        let mut whose = None;
+        let came = self.register(params, &mut whose).await;
+        self.noted(Version::V1p3, whose, came).await
+    }
+
+    async fn register(
+        &self,
+        params: &Params,
+        whose: &mut Option<RegistrationId>,
+    ) -> Result<CameByInvitation, AppError> {
+        let unknown = || Fault::RegisterInvitation.because("the invitation is not known, has expired, or was used");
+        let secret = TokenHash::of(params.filled("invitation").unwrap_or_default());
+        let found = self.ports.store.lti_invitation_find(secret, self.now()).await?;
+        let invitation: Invitation = found.ok_or_else(unknown)?;
+        *whose = Some(invitation.id.clone());
+        let url = params.filled("openid_configuration").unwrap_or_default();
+        let hosts = &self.settings.private_hosts;
+        if !may_be_asked(url, hosts) {
+            return Err(Fault::RegisterAddress
+                .because(format!("openid_configuration is {url:?}; an https address is needed"))
+                .into());
+        }
+        let answer = self
+            .ask_platform(&PlatformRequest::get(url, "application/json"))
+            .await?;
+        if answer.status != 200 {
+            return Err(Fault::RegisterConfiguration
+                .because(format!("{} answers {}, not 200", shown(url), answer.status))
+                .into());
+        }
+        let configuration = read_configuration(&answer.body, url, hosts)?;
+        let kind = self
+            .tell_platform(&configuration, params.filled("registration_token"))
+            .await?;
+        let waiting = Waiting {
+            at: self.now(),
+            product: configuration.product.clone(),
+            kind,
+        };
+        if !self.ports.store.lti_invitation_answer(secret, &waiting).await? {
+            return Err(unknown().into());
+        }
+        tracing::warn!(registration = %invitation.id, issuer = configuration.issuer, "a platform registered itself and waits for a yes");
+        Ok(CameByInvitation {
+            issuer: configuration.issuer,
+            product: configuration.product,
+        })
+    }
+
+    /// Sends what we are, and reads what we are called there.
+    async fn tell_platform(&self, to: &Configuration, token: Option<&str>) -> Result<Kind, AppError> {
+        let body = tool_registration(&self.settings.public_url, to).to_string();
+        let mut request = PlatformRequest::post(&to.registration_url, "application/json", body)
+            .header("accept", "application/json".to_owned());
+        if let Some(token) = token {
+            // it becomes a header
+            if token.len() > TOKEN_BYTES_MAX || !token.bytes().all(|b| b.is_ascii_graphic()) {
+                return Err(Fault::RegisterAddress.because("registration_token is no token").into());
+            }
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let answer = self.ask_platform(&request).await?;
+        if !matches!(answer.status, 200 | 201) {
+            return Err(Fault::RegisterRefused
+                .because(format!("{} answers {}", shown(&to.registration_url), answer.status))
+                .into());
+        }
+        Ok(read_registered(&answer.body, to)?)
+    }
+
+    async fn ask_platform(&self, request: &PlatformRequest) -> Result<PlatformAnswer, LtiRefusal> {
+        let answer = self.ports.platform.send(request).await;
+        answer.map_err(|e| Fault::RegisterUnreachable.because(e.to_string()))
+    }
+}
+
+/// An address without what it asks for, which may be secret.
+fn shown(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}

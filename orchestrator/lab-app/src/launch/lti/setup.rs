@@ -1,0 +1,312 @@
+//! Setting platforms up: registrations by hand, invitations, and the yes or no to who came. What the command line does, the page of
+//! operations does too.
+
+use crate::{App, AppError, launch::mint};
+use lab_core::{
+    CourseId, LabId, PlanId, TokenHash,
+    entitlement::Plan,
+    launch::{
+        Login, Role,
+        lti::{
+            Attempt, Guide, INVITATION_TTL, Invitation, Kind, Registration, RegistrationId, guides,
+            registration_problem,
+        },
+    },
+    port::{Clock, Entropy, ErrorKind, Store},
+};
+use std::{fmt::Write as _, sync::Arc};
+
+/// Over the ports that it needs: the command line has no others.
+pub struct Setup {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub public_url: String,
+    /// Plans of the configuration, which are in the store only once `serve` has started with them.
+    pub configured: Vec<Plan>,
+}
+
+/// A registration to add, or to change.
+#[derive(Clone, Debug)]
+pub struct NewRegistration {
+    pub id: RegistrationId,
+    pub course: Option<CourseId>,
+    pub plan: Option<PlanId>,
+    /// Of a consumer, an empty secret is the one that is there, or one that is made.
+    pub kind: Kind,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Added {
+    pub registration: Registration,
+    /// Not changed, but added.
+    pub new: bool,
+    /// A secret that was made just now: to be shown, once.
+    pub secret: Option<String>,
+}
+
+/// An invitation that was made.
+pub struct Invited {
+    pub invitation: Invitation,
+    /// For the platform's administrator; holds the secret, and is shown once.
+    pub address: String,
+}
+
+/// Everything that the page of platforms shows.
+#[derive(Debug)]
+pub struct LtiOverview {
+    pub registrations: Vec<Registration>,
+    pub invitations: Vec<Invitation>,
+    /// Refused launches, newest first.
+    pub attempts: Vec<Attempt>,
+}
+
+fn invalid(message: impl Into<String>) -> AppError {
+    AppError::refused(ErrorKind::Invalid, "invalid-registration", message)
+}
+
+impl Setup {
+    fn of(app: &App) -> Self {
+        Self {
+            store: Arc::clone(&app.ports.store),
+            clock: Arc::clone(&app.ports.clock),
+            entropy: Arc::clone(&app.ports.entropy),
+            public_url: app.settings.public_url.clone(),
+            configured: Vec::new(),
+        }
+    }
+
+    async fn plan_exists(&self, plan: Option<&PlanId>) -> Result<(), AppError> {
+        let Some(plan) = plan else {
+            return Ok(());
+        };
+        let stored = self.store.plan_list().await?;
+        if stored.iter().chain(&self.configured).any(|p| p.id == *plan) {
+            return Ok(());
+        }
+        Err(invalid(format!(
+            "plan {plan} does not exist; `labwire plan ls` lists plans"
+        )))
+    }
+
+    /// Adds a registration, or changes the one of that name.
+    ///
+    /// # Errors
+    /// `invalid-registration` naming field, value and remedy; a conflict when another one has the platform or key.
+    pub async fn add(&self, new: NewRegistration) -> Result<Added, AppError> {
+        self.plan_exists(new.plan.as_ref()).await?;
+        let before = self.store.lti_registration_get(&new.id).await?;
+        let mut made = None;
+        let kind = match new.kind {
+            Kind::Consumer { key, secret } if secret.is_empty() => {
+                let secret = match before.as_ref().map(|r| &r.kind) {
+                    Some(Kind::Consumer { secret, .. }) => secret.clone(),
+                    _ => made.insert(self.secret()).clone(),
+                };
+                Kind::Consumer { key, secret }
+            }
+            kind => kind,
+        };
+        let registration = Registration {
+            id: new.id,
+            course: new.course,
+            plan: new.plan,
+            created_at: self.clock.now(),
+            kind,
+        };
+        if let Some(problem) = registration_problem(&registration) {
+            return Err(invalid(problem));
+        }
+        self.store.lti_registration_put(&registration).await.map_err(taken)?;
+        Ok(Added {
+            registration,
+            new: before.is_none(),
+            secret: made,
+        })
+    }
+
+    /// 256 bits, as text that every platform takes.
+    fn secret(&self) -> String {
+        let mut hex = String::new();
+        for byte in self.entropy.bytes32() {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        hex
+    }
+
+    /// Makes an invitation; the address of an earlier one of this name is void then.
+    ///
+    /// # Errors
+    /// `invalid-registration`; a conflict when a registration has the name, or somebody waits by it.
+    pub async fn invite(
+        &self,
+        id: RegistrationId,
+        course: Option<CourseId>,
+        plan: Option<PlanId>,
+    ) -> Result<Invited, AppError> {
+        self.plan_exists(plan.as_ref()).await?;
+        let now = self.clock.now();
+        let secret = mint::secret(self.entropy.as_ref());
+        let invitation = Invitation {
+            id,
+            secret: TokenHash::of(&secret),
+            course,
+            plan,
+            created_at: now,
+            expires_at: now.plus(INVITATION_TTL),
+            waiting: None,
+        };
+        // of the name: the platform's part is not known yet
+        let as_if = Registration {
+            id: invitation.id.clone(),
+            course: None,
+            plan: None,
+            created_at: now,
+            kind: Kind::moodle("https://platform.example", "client".into(), vec![]),
+        };
+        if let Some(problem) = registration_problem(&as_if) {
+            return Err(invalid(problem));
+        }
+        self.store.lti_invitation_put(&invitation).await.map_err(taken)?;
+        Ok(Invited {
+            invitation,
+            address: format!("{}/lti/register?invitation={secret}", self.public_url),
+        })
+    }
+
+    /// Says yes to who waits.
+    ///
+    /// # Errors
+    /// Not found when nobody waits by this name; a conflict when the platform is registered already.
+    pub async fn approve(&self, id: &RegistrationId) -> Result<Registration, AppError> {
+        let approved = self.store.lti_invitation_approve(id, self.clock.now()).await;
+        let approved = approved.map_err(taken)?;
+        approved.ok_or_else(|| AppError::not_found("a platform that waits by this name"))
+    }
+
+    /// Says no to who waits, or takes an invitation back.
+    ///
+    /// # Errors
+    /// Not found when there is none of this name.
+    pub async fn reject(&self, id: &RegistrationId) -> Result<(), AppError> {
+        match self.store.lti_invitation_drop(id).await? {
+            true => Ok(()),
+            false => Err(AppError::not_found("an invitation of this name")),
+        }
+    }
+}
+
+/// A conflict says whose name or platform it is: nothing in it is secret, and nobody but operations reads it.
+fn taken(error: lab_core::port::StoreError) -> AppError {
+    match error {
+        lab_core::port::StoreError::Conflict { id, detail, .. } => {
+            AppError::refused(ErrorKind::Conflict, "registration-taken", format!("{id}: {detail}"))
+        }
+        other => other.into(),
+    }
+}
+
+impl App {
+    /// Registrations, invitations, and the latest refused launches.
+    ///
+    /// # Errors
+    /// `not-allowed`.
+    pub async fn lti_overview(&self, login: &Login) -> Result<LtiOverview, AppError> {
+        sets_up(login)?;
+        let store = &self.ports.store;
+        Ok(LtiOverview {
+            registrations: store.lti_registration_list().await?,
+            invitations: store.lti_invitation_list().await?,
+            attempts: store.lti_attempt_list().await?,
+        })
+    }
+
+    /// What to paste into the course for `lab`, or for the first lab there is. Never with the secret.
+    ///
+    /// # Errors
+    /// `not-allowed`; not found.
+    pub async fn lti_guides(
+        &self,
+        login: &Login,
+        id: &RegistrationId,
+        lab: Option<LabId>,
+    ) -> Result<(LabId, Vec<Guide>), AppError> {
+        sets_up(login)?;
+        let found = self.ports.store.lti_registration_get(id).await?;
+        let registration = found.ok_or_else(|| AppError::not_found("a registration of this name"))?;
+        self.guides_of(&registration, lab, None).await
+    }
+
+    async fn guides_of(
+        &self,
+        registration: &Registration,
+        lab: Option<LabId>,
+        secret: Option<&str>,
+    ) -> Result<(LabId, Vec<Guide>), AppError> {
+        let labs = self.ports.store.lab_list().await?;
+        let lab = match lab {
+            Some(id) if labs.iter().any(|l| l.file.id == id) => id,
+            Some(_) => return Err(AppError::not_found("this lab")),
+            None => labs.first().map_or_else(|| "LAB".into(), |l| l.file.id.clone()),
+        };
+        let all = guides(&self.settings.public_url, registration, &lab, secret);
+        Ok((lab, all))
+    }
+
+    /// [`Setup::add`], and what to paste; audited.
+    ///
+    /// # Errors
+    /// `not-allowed`, and those of [`Setup::add`].
+    pub async fn lti_add(&self, login: &Login, new: NewRegistration) -> Result<(Added, Vec<Guide>), AppError> {
+        sets_up(login)?;
+        let added = Setup::of(self).add(new).await?;
+        let id = &added.registration.id;
+        self.audit_append(login, "lti-add", None, &id.0).await?;
+        let (_, guides) = self
+            .guides_of(&added.registration, None, added.secret.as_deref())
+            .await?;
+        Ok((added, guides))
+    }
+
+    /// [`Setup::invite`]; audited.
+    ///
+    /// # Errors
+    /// `not-allowed`, and those of [`Setup::invite`].
+    pub async fn lti_invite(
+        &self,
+        login: &Login,
+        id: RegistrationId,
+        course: Option<CourseId>,
+        plan: Option<PlanId>,
+    ) -> Result<Invited, AppError> {
+        sets_up(login)?;
+        let invited = Setup::of(self).invite(id, course, plan).await?;
+        self.audit_append(login, "lti-invite", None, &invited.invitation.id.0)
+            .await?;
+        Ok(invited)
+    }
+
+    /// [`Setup::approve`] or [`Setup::reject`]; audited before, so that no platform is in that nobody answers for.
+    ///
+    /// # Errors
+    /// `not-allowed`, and those of the two.
+    pub async fn lti_decide(&self, login: &Login, id: &RegistrationId, yes: bool) -> Result<(), AppError> {
+        sets_up(login)?;
+        let action = if yes { "lti-approve" } else { "lti-reject" };
+        self.audit_append(login, action, None, &id.0).await?;
+        let setup = Setup::of(self);
+        if yes {
+            setup.approve(id).await.map(|_| ())
+        } else {
+            setup.reject(id).await
+        }
+    }
+}
+
+fn sets_up(login: &Login) -> Result<(), AppError> {
+    match login.role {
+        Role::Operations => Ok(()),
+        _ => Err(AppError::not_allowed("platforms are set up by operations")),
+    }
+}

@@ -1,0 +1,104 @@
+//! A refused launch for who mends it: the steps it passed, and whose turn it is.
+
+use super::{Fault, Next};
+
+/// The fifteen steps of LTI 1.3 as [`Fault::step`] counts them: in English, in French.
+pub const STEPS: [(&str, &str); 15] = [
+    (
+        "the state is one of ours, unused, and of this browser",
+        "l’état est l’un des nôtres, n’a pas servi et vient de ce navigateur",
+    ),
+    (
+        "the token has three parts, is signed with RS256, and names its key",
+        "le jeton a trois parties, est signé en RS256 et nomme sa clé",
+    ),
+    ("the platform publishes that key", "la plateforme publie cette clé"),
+    ("the signature is right", "la signature est juste"),
+    (
+        "the issuer is the registered one",
+        "l’émetteur est celui qui est enregistré",
+    ),
+    (
+        "the token was made for us (aud, azp)",
+        "le jeton nous est destiné (aud, azp)",
+    ),
+    (
+        "the token is of now (exp, iat)",
+        "le jeton est de maintenant (exp, iat)",
+    ),
+    (
+        "the nonce is the one of this launch",
+        "le nonce est celui de ce lancement",
+    ),
+    ("the version is 1.3.0", "la version est 1.3.0"),
+    (
+        "the message is a launch, or a choice of labs",
+        "le message est un lancement, ou un choix de labs",
+    ),
+    ("the deployment is allowed", "le déploiement est autorisé"),
+    (
+        "the launch address is one of ours",
+        "l’adresse de lancement est l’une des nôtres",
+    ),
+    (
+        "the place in the course and the person are named",
+        "l’endroit du cours et la personne sont nommés",
+    ),
+    (
+        "the roles are a list, and who chooses labs is of the staff",
+        "les rôles sont une liste, et qui choisit des labs fait partie de l’équipe",
+    ),
+    (
+        "everything else: of a choice, what is taken and where it goes",
+        "tout le reste : d’un choix, ce qui est accepté et où il va",
+    ),
+];
+
+/// What operations do about a refusal of that code: in English, in French.
+pub fn remedy(code: &str) -> (&'static str, &'static str) {
+    let fault = Fault::ALL.iter().find(|f| f.code() == code);
+    match fault.map(|f| f.next()) {
+        Some(Next::Again) => (
+            "nothing is to be changed: the learner opens the lab again",
+            "rien à changer : l’apprenant rouvre le lab",
+        ),
+        Some(Next::Course) => (
+            "correct the activity's settings in the course; `labwire lti ls NAME` prints them",
+            "corrigez les réglages de l’activité dans le cours ; `labwire lti ls NOM` les affiche",
+        ),
+        Some(Next::Operations) => (
+            "compare the registration with what the platform shows; `labwire lti add` with the same name changes it",
+            "comparez l’enregistrement avec ce que montre la plateforme ; `labwire lti add` avec le même nom le change",
+        ),
+        Some(Next::Teacher) => (
+            "nothing is to be changed: a teacher of the course chooses its labs",
+            "rien à changer : un enseignant du cours choisit ses labs",
+        ),
+        Some(Next::Choose) => (
+            "nothing is to be changed: the teacher chooses again, from the course",
+            "rien à changer : l’enseignant choisit à nouveau, depuis le cours",
+        ),
+        Some(Next::Invite) => (
+            "look at what was found, and make another invitation: `labwire lti invite`",
+            "voyez ce qui a été trouvé, et faites une autre invitation : `labwire lti invite`",
+        ),
+        Some(Next::Later) => (
+            "wait for the platform, and see that this machine reaches it",
+            "attendez la plateforme, et vérifiez que cette machine l’atteint",
+        ),
+        None => ("see the log of `labwire serve`", "voyez le journal de `labwire serve`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_has_a_place_among_the_steps_and_a_remedy() {
+        for fault in Fault::ALL {
+            assert!(usize::from(fault.step()) <= STEPS.len(), "{fault:?}");
+            assert_ne!(remedy(fault.code()), remedy("not a fault"), "{fault:?}");
+        }
+    }
+}

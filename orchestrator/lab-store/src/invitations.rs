@@ -1,0 +1,118 @@
+//! Platforms that may register themselves, and those that wait for a yes.
+
+use crate::{db::Tx, error::Failure, lti, row};
+use lab_core::{
+    Timestamp, TokenHash,
+    launch::lti::{Invitation, Registration, RegistrationId, Waiting},
+};
+use sqlx::{AnyConnection, any::AnyRow};
+
+pub(crate) async fn put(tx: &mut Tx, i: &Invitation) -> Result<(), Failure> {
+    if lti::get(tx.conn(), &i.id).await?.is_some() {
+        return Err(conflict(&i.id, "a registration has this name"));
+    }
+    let done = sqlx::query(
+        "INSERT INTO lti_invitation (id, secret, course, plan, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (id) DO UPDATE SET secret = excluded.secret, course = excluded.course, plan = excluded.plan,
+             created_at = excluded.created_at, expires_at = excluded.expires_at WHERE lti_invitation.waiting_at IS NULL",
+    )
+    .bind(i.id.0.as_str())
+    .bind(i.secret.0.to_vec())
+    .bind(i.course.as_ref().map(ToString::to_string))
+    .bind(i.plan.as_ref().map(ToString::to_string))
+    .bind(i.created_at.0)
+    .bind(i.expires_at.0)
+    .execute(tx.conn())
+    .await?;
+    if done.rows_affected() == 0 {
+        return Err(conflict(&i.id, "a platform waits by this name"));
+    }
+    Ok(())
+}
+
+fn conflict(id: &RegistrationId, detail: &str) -> Failure {
+    Failure::conflict("invitation", id, detail)
+}
+
+pub(crate) async fn find(
+    conn: &mut AnyConnection,
+    secret: TokenHash,
+    at: Timestamp,
+) -> Result<Option<Invitation>, Failure> {
+    let found =
+        sqlx::query("SELECT * FROM lti_invitation WHERE secret = $1 AND expires_at > $2 AND waiting_at IS NULL")
+            .bind(secret.0.to_vec())
+            .bind(at.0)
+            .fetch_optional(conn)
+            .await?;
+    found.map(|r| read(&r)).transpose()
+}
+
+pub(crate) async fn list(conn: &mut AnyConnection) -> Result<Vec<Invitation>, Failure> {
+    let rows = sqlx::query("SELECT * FROM lti_invitation").fetch_all(conn).await?;
+    let mut all = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    // here, and not by the database: collations differ
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(all)
+}
+
+pub(crate) async fn answer(tx: &mut Tx, (secret, waiting): &(TokenHash, Waiting)) -> Result<bool, Failure> {
+    let (issuer, client_id, _, settings) = lti::columns(&waiting.kind);
+    let done = sqlx::query(
+        "UPDATE lti_invitation SET waiting_at = $2, product = $3, issuer = $4, client_id = $5, settings = $6
+         WHERE secret = $1 AND expires_at > $2 AND waiting_at IS NULL",
+    )
+    .bind(secret.0.to_vec())
+    .bind(waiting.at.0)
+    .bind(waiting.product.as_str())
+    .bind(issuer)
+    .bind(client_id)
+    .bind(settings.text()?)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub(crate) async fn approve(
+    tx: &mut Tx,
+    (id, at): &(RegistrationId, Timestamp),
+) -> Result<Option<Registration>, Failure> {
+    let found = sqlx::query("SELECT * FROM lti_invitation WHERE id = $1")
+        .bind(id.0.as_str())
+        .fetch_optional(tx.conn())
+        .await?;
+    let Some(registration) = found.map(|r| read(&r)).transpose()?.and_then(|i| i.registration(*at)) else {
+        return Ok(None);
+    };
+    if lti::get(tx.conn(), id).await?.is_some() {
+        return Err(conflict(id, "a registration has this name"));
+    }
+    lti::put(tx, &registration).await?;
+    drop(tx, id).await?;
+    Ok(Some(registration))
+}
+
+pub(crate) async fn drop(tx: &mut Tx, id: &RegistrationId) -> Result<bool, Failure> {
+    let done = sqlx::query("DELETE FROM lti_invitation WHERE id = $1").bind(id.0.as_str());
+    Ok(done.execute(tx.conn()).await?.rows_affected() == 1)
+}
+
+fn read(r: &AnyRow) -> Result<Invitation, Failure> {
+    let waiting = match row::time_opt(r, "waiting_at")? {
+        None => None,
+        Some(at) => Some(Waiting {
+            at,
+            product: row::text(r, "product")?,
+            kind: lti::read_kind(r)?,
+        }),
+    };
+    Ok(Invitation {
+        id: RegistrationId(row::text(r, "id")?),
+        secret: TokenHash(row::hash32(r, "secret")?),
+        course: row::text_opt(r, "course")?.map(Into::into),
+        plan: row::text_opt(r, "plan")?.map(Into::into),
+        created_at: row::time(r, "created_at")?,
+        expires_at: row::time(r, "expires_at")?,
+        waiting,
+    })
+}
