@@ -100,6 +100,12 @@ fn table() -> Vec<Route> {
             Who::OPERATIONS,
             api::accounts::statement,
         ),
+        get("/api/v1/operations/lti", Who::OPERATIONS, api::lti::overview),
+        post("/api/v1/operations/lti/add", Who::OPERATIONS, api::lti::add),
+        get("/api/v1/operations/lti/guides", Who::OPERATIONS, api::lti::guides),
+        post("/api/v1/operations/lti/invite", Who::OPERATIONS, api::lti::invite),
+        post("/api/v1/operations/lti/approve", Who::OPERATIONS, api::lti::approve),
+        post("/api/v1/operations/lti/reject", Who::OPERATIONS, api::lti::reject),
         // forms that platforms sign, or that a signed token comes with
         get("/lti/login", Who::Anyone, lti::login),
         post("/lti/login", Who::Anyone, lti::login_form),
@@ -110,6 +116,9 @@ fn table() -> Vec<Route> {
         // a form of our own page, with a ticket that we signed
         post("/lti/choose", Who::Anyone, lti::choose),
         get("/lti/choose.js", Who::Anyone, lti::choose_script),
+        // nothing is done for who has no invitation
+        get("/lti/register", Who::Anyone, lti::register),
+        get("/lti/register.js", Who::Anyone, lti::register_script),
         get("/lti/jwks", Who::Anyone, lti::jwks),
         get("/lti/storage.js", Who::Anyone, lti::storage),
         get("/healthz", Who::Anyone, probes::healthz),

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod health;
 pub mod lab;
 pub mod launch;
+pub mod lti;
 pub mod me;
 pub mod operations;
 pub mod pool;

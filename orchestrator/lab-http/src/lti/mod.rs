@@ -4,6 +4,7 @@
 mod cookie;
 mod page;
 mod picker;
+mod register;
 
 use crate::{error::ApiError, origin::is_ours, state::HttpState};
 use axum::{
@@ -94,6 +95,34 @@ pub(crate) async fn by_hand() -> Response {
 #[utoipa::path(get, path = "/lti/launch", operation_id = "lti_launch_by_hand", tag = "lti", responses((status = 400, description = "a page that says what this address is for")))]
 pub(crate) async fn launch_by_hand() -> Response {
     page::by_hand(OPENED_BY_HAND)
+}
+
+/// A platform's administrator registers it, by an invitation.
+#[utoipa::path(
+    get, path = "/lti/register", operation_id = "lti_register", tag = "lti",
+    params(
+        ("invitation" = String, Query, description = "ours, by `labwire lti invite`"),
+        ("openid_configuration" = String, Query, description = "where the platform describes itself"),
+        ("registration_token" = Option<String>, Query, description = "the platform's, handed back to it")
+    ),
+    responses((status = 200, description = "a page that says that the platform waits for a yes"), (status = 400, description = "a page that says why not"))
+)]
+pub(crate) async fn register(State(state): State<HttpState>, RawQuery(query): RawQuery) -> Response {
+    let params = match params(query.as_deref().unwrap_or_default()) {
+        Ok(params) => params,
+        Err((refusal, status)) => return page::refused(&refusal, status),
+    };
+    let response = match state.app.lti_register(&params).await {
+        Ok(came) => register::waits(&came),
+        Err(e) => page::failed(e),
+    };
+    no_store(register::framed(response, &state.settings, &params))
+}
+
+/// Tells the platform that its window may be closed.
+#[utoipa::path(get, path = "/lti/register.js", operation_id = "lti_register_script", tag = "lti", responses((status = 200, description = "a script")))]
+pub(crate) async fn register_script() -> Response {
+    script(include_str!("register.js"))
 }
 
 /// Asks the platform's storage, where cookies are blocked.

@@ -18,7 +18,7 @@ use lab_core::{
 };
 
 /// A text in both languages, escaped.
-fn both(tag: &str, text: &Bilingual) -> String {
+pub(super) fn both(tag: &str, text: &Bilingual) -> String {
     format!(
         "<{tag}>{}</{tag}>\n<{tag} lang=\"en\">{}</{tag}>\n",
         escape(&text.fr),
@@ -30,7 +30,7 @@ const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:38rem;mar
 [lang=en]{color:#555}code{background:#eee;padding:.1rem .3rem}a.button{display:inline-block;padding:.6rem 1rem;background:#0b57a4;\
 color:#fff;text-decoration:none;border-radius:.3rem}";
 
-fn html(status: StatusCode, title: &str, body: &str) -> Response {
+pub(super) fn html(status: StatusCode, title: &str, body: &str) -> Response {
     html_styled(status, title, "", body)
 }
 
@@ -65,7 +65,7 @@ pub(super) fn refused(refusal: &LtiRefusal, status: StatusCode) -> Response {
 /// Any error of the app, as a page.
 pub(super) fn failed(error: AppError) -> Response {
     if let AppError::Lti(refusal) = &error {
-        let status = if refusal.fault == Fault::KeysUnreachable {
+        let status = if matches!(refusal.fault, Fault::KeysUnreachable | Fault::RegisterUnreachable) {
             StatusCode::SERVICE_UNAVAILABLE
         } else {
             StatusCode::BAD_REQUEST

@@ -4,6 +4,7 @@
 mod accounts;
 mod lab;
 mod login;
+mod lti;
 mod operations;
 mod pool;
 mod privacy;
@@ -15,6 +16,7 @@ mod voucher;
 pub use accounts::*;
 pub use lab::*;
 pub use login::*;
+pub use lti::*;
 pub use operations::*;
 pub use pool::*;
 pub use privacy::*;

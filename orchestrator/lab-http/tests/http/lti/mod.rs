@@ -5,5 +5,7 @@ mod choice;
 mod forms;
 mod keys;
 mod lms;
+mod register;
+mod setup;
 mod steps;
 mod ways;

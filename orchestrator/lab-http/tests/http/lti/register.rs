@@ -1,0 +1,244 @@
+//! A platform registers itself by an invitation, and waits; what is wrong is said, and nothing is asked without an invitation.
+
+use super::lms::assert_refused;
+use crate::kit::{Answer, Kit};
+use axum::http::StatusCode;
+use lab_core::{
+    launch::{Role, lti::percent_encode},
+    port::LtiStore,
+};
+use serde_json::{Value, json};
+
+const MOODLE: &str = "https://moodle.example.org";
+const CONFIGURATION: &str = "https://moodle.example.org/mod/lti/openid-configuration.php";
+const REGISTRATION: &str = "https://moodle.example.org/mod/lti/openid-registration.php";
+const TOOL: &str = "https://purl.imsglobal.org/spec/lti-tool-configuration";
+const PLATFORM: &str = "https://purl.imsglobal.org/spec/lti-platform-configuration";
+
+fn configuration() -> Value {
+    json!({
+        "issuer": MOODLE,
+        "authorization_endpoint": "https://moodle.example.org/mod/lti/auth.php",
+        "token_endpoint": "https://moodle.example.org/mod/lti/token.php",
+        "jwks_uri": "https://moodle.example.org/mod/lti/certs.php",
+        "registration_endpoint": REGISTRATION,
+        "scopes_supported": ["https://purl.imsglobal.org/spec/lti-ags/scope/score"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        (PLATFORM): {"product_family_code": "moodle", "version": "4.5"},
+    })
+}
+
+/// The door, operations' bearer, and a Moodle that answers well.
+struct Office {
+    kit: Kit,
+    bearer: String,
+}
+
+impl Office {
+    async fn new() -> Self {
+        let kit = Kit::new().await;
+        kit.platform.answers(CONFIGURATION, 200, configuration().to_string());
+        let answer = json!({"client_id": "aB3", (TOOL): {"deployment_id": "7"}});
+        kit.platform.answers(REGISTRATION, 200, answer.to_string());
+        let bearer = kit.sign_in("op", Role::Operations).await;
+        Self { kit, bearer }
+    }
+
+    /// The address of a new invitation, below ours.
+    async fn invite(&self, name: &str) -> String {
+        let body = json!({"name": name, "plan": "QUALIFYING"});
+        let invited = self
+            .kit
+            .post("/api/v1/operations/lti/invite", Some(&self.bearer), body)
+            .await;
+        assert_eq!(invited.status, StatusCode::CREATED, "{}", invited.text);
+        let address = invited.json()["address"].as_str().unwrap().to_owned();
+        address.strip_prefix("http://localhost:8080").unwrap().to_owned()
+    }
+
+    async fn comes(&self, address: &str, configuration: &str) -> Answer {
+        let path = format!(
+            "{address}&openid_configuration={}&registration_token=a.b.c",
+            percent_encode(configuration)
+        );
+        self.kit.get(&path, None).await
+    }
+
+    async fn decide(&self, what: &str, name: &str) -> Answer {
+        let path = format!("/api/v1/operations/lti/{what}");
+        self.kit.post(&path, Some(&self.bearer), json!({"name": name})).await
+    }
+}
+
+#[tokio::test]
+async fn a_platform_registers_itself_and_launches_only_once_somebody_said_yes() {
+    let office = Office::new().await;
+    let address = office.invite("moodle").await;
+    let page = office.comes(&address, CONFIGURATION).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert!(
+        page.text.contains("moodle 4.5") && page.text.contains(MOODLE),
+        "{}",
+        page.text
+    );
+    assert!(
+        page.header("content-security-policy")
+            .contains("frame-ancestors 'self' https://moodle.example.org")
+    );
+    let asked = office.kit.platform.requests();
+    let told: Value = serde_json::from_str(&asked[1].body).unwrap();
+    assert_eq!((asked.len(), asked[1].url.as_str()), (2, REGISTRATION));
+    assert!(asked[1].headers.contains(&("authorization", "Bearer a.b.c".to_owned())));
+    assert_eq!(told["initiate_login_uri"], json!("http://localhost:8080/lti/login"));
+    assert_eq!(
+        told["scope"],
+        json!("https://purl.imsglobal.org/spec/lti-ags/scope/score")
+    );
+
+    let launch = format!(
+        "/lti/login?iss={MOODLE}&client_id=aB3&login_hint=u&target_link_uri=http://localhost:8080/lti/labs/ping"
+    );
+    assert_refused(&office.kit.get(&launch, None).await, "lti-platform-unknown");
+    let seen = office
+        .kit
+        .get("/api/v1/operations/lti", Some(&office.bearer))
+        .await
+        .json();
+    let waiting = &seen["invitations"][0]["waiting"];
+    assert_eq!(
+        (&waiting["platform"], &waiting["client"]),
+        (&json!(MOODLE), &json!("aB3"))
+    );
+    assert_eq!(
+        waiting["keys_url"],
+        json!("https://moodle.example.org/mod/lti/certs.php")
+    );
+
+    let approved = office.decide("approve", "moodle").await;
+    assert_eq!(approved.status, StatusCode::OK, "{}", approved.text);
+    assert_eq!(approved.json()["registrations"][0]["name"], json!("moodle"));
+    assert_eq!(office.kit.get(&launch, None).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(office.decide("approve", "moodle").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_invitation_is_good_for_one_platform_and_a_week() {
+    let office = Office::new().await;
+    let address = office.invite("moodle").await;
+    assert_eq!(office.comes(&address, CONFIGURATION).await.status, StatusCode::OK);
+    let asked = office.kit.platform.requests().len();
+    assert_refused(&office.comes(&address, CONFIGURATION).await, "lti-register-invitation");
+    let taken = office
+        .kit
+        .post(
+            "/api/v1/operations/lti/invite",
+            Some(&office.bearer),
+            json!({"name": "moodle"}),
+        )
+        .await;
+    assert_eq!(
+        (taken.status, taken.code()),
+        (StatusCode::CONFLICT, "registration-taken".to_owned())
+    );
+    assert_eq!(office.decide("reject", "moodle").await.status, StatusCode::OK);
+    let first = office.invite("moodle").await;
+    let second = office.invite("moodle").await;
+    assert_refused(&office.comes(&first, CONFIGURATION).await, "lti-register-invitation");
+    office.kit.clock.advance(std::time::Duration::from_hours(7 * 24));
+    assert_refused(&office.comes(&second, CONFIGURATION).await, "lti-register-invitation");
+    assert_refused(
+        &office.comes("/lti/register?invitation=guess", CONFIGURATION).await,
+        "lti-register-invitation",
+    );
+    assert_eq!(
+        office.kit.platform.requests().len(),
+        asked,
+        "nobody is asked without an invitation"
+    );
+}
+
+#[tokio::test]
+async fn whoever_holds_an_invitation_cannot_have_us_ask_where_platforms_are_not() {
+    let office = Office::new().await;
+    let address = office.invite("moodle").await;
+    for bad in [
+        "",
+        "http://moodle.example.org/x",
+        "https://user@moodle.example.org/x",
+        "file:///etc/passwd",
+        "//moodle",
+    ] {
+        assert_refused(&office.comes(&address, bad).await, "lti-register-address");
+    }
+    assert!(office.kit.platform.requests().is_empty());
+    let named = |name: &str, value: Value| {
+        let mut all = configuration();
+        all[name] = value;
+        all.to_string()
+    };
+    for (body, code) in [
+        (
+            named("registration_endpoint", json!("http://169.254.169.254/")),
+            "lti-register-configuration",
+        ),
+        (named("jwks_uri", json!("https://a@b/")), "lti-register-configuration"),
+        (named("issuer", json!("https://lms.example.org")), "lti-register-issuer"),
+        (
+            named("id_token_signing_alg_values_supported", json!(["none"])),
+            "lti-register-configuration",
+        ),
+        ("<html>".to_owned(), "lti-register-configuration"),
+    ] {
+        office.kit.platform.answers(CONFIGURATION, 200, body);
+        assert_refused(&office.comes(&address, CONFIGURATION).await, code);
+    }
+    assert!(
+        office.kit.platform.requests().iter().all(|r| r.method == "GET"),
+        "nothing was sent"
+    );
+}
+
+#[tokio::test]
+async fn an_invitation_stays_good_until_the_platform_took_us() {
+    let office = Office::new().await;
+    let address = office.invite("moodle").await;
+    let comes = async || office.comes(&address, CONFIGURATION).await;
+    office.kit.platform.is_silent(CONFIGURATION);
+    let silent = comes().await;
+    assert_eq!(silent.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_refused(&silent, "lti-register-unreachable");
+    office.kit.platform.answers(CONFIGURATION, 500, "");
+    assert_refused(&comes().await, "lti-register-configuration");
+    office
+        .kit
+        .platform
+        .answers(CONFIGURATION, 200, configuration().to_string());
+    for (status, body) in [
+        (401, "{}"),
+        (200, "<html>"),
+        (200, "{}"),
+        (200, "{\"client_id\": \"a b\"}"),
+    ] {
+        office.kit.platform.answers(REGISTRATION, status, body);
+        assert_refused(&comes().await, "lti-register-refused");
+    }
+    let attempts = office
+        .kit
+        .get("/api/v1/operations/lti", Some(&office.bearer))
+        .await
+        .json()["attempts"]
+        .clone();
+    assert_eq!(attempts[0]["name"], json!("moodle"));
+    assert!(
+        attempts[0]["remedy"]["fr"]
+            .as_str()
+            .unwrap()
+            .contains("labwire lti invite")
+    );
+    office
+        .kit
+        .platform
+        .answers(REGISTRATION, 201, json!({"client_id": "aB3"}).to_string());
+    assert_eq!(comes().await.status, StatusCode::OK);
+    assert_eq!(office.kit.store.lti_registration_list().await.unwrap(), []);
+}
