@@ -26,6 +26,7 @@ export class Platform {
     me.tool = tool;
     me.keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
     me.choices = [];
+    me.tools = [];
     const answer = (request, response) => me.answer(request, response);
     me.server = tls ? createTlsServer(tls, answer) : createServer(answer);
     await new Promise((go) => me.server.listen(0, '127.0.0.1', go));
@@ -42,9 +43,22 @@ export class Platform {
   /** Tells Labwire of it. */
   register(labwire, ...more) {
     const keys = join(labwire.dir, 'jwks.json');
-    writeFileSync(keys, JSON.stringify({ keys: [{ ...this.keys.publicKey.export({ format: 'jwk' }), kid: 'k1' }] }));
+    writeFileSync(keys, JSON.stringify(this.jwks()));
     const { url } = this;
     labwire.cli('lti', 'add', 'lms', '--issuer', url, '--client-id', 'client-1', '--auth-url', `${url}/auth`, '--token-url', `${url}/token`, '--jwks-file', keys, '--deployment', '1', ...more);
+  }
+
+  jwks() {
+    return { keys: [{ ...this.keys.publicKey.export({ format: 'jwk' }), kid: 'k1' }] };
+  }
+
+  /** What it says of itself to tools that register themselves. */
+  description() {
+    const { url } = this;
+    return {
+      issuer: url, authorization_endpoint: `${url}/auth`, token_endpoint: `${url}/token`, jwks_uri: `${url}/keys`, registration_endpoint: `${url}/register`,
+      id_token_signing_alg_values_supported: ['RS256'], 'https://purl.imsglobal.org/spec/lti-platform-configuration': { product_family_code: 'campus', version: '1' },
+    };
   }
 
   /** Where a block's launch leads: `choose`, or a lab's id. */
@@ -94,6 +108,21 @@ export class Platform {
       for await (const chunk of request) body += chunk;
       this.choices.push({ query: url.search, token: new URLSearchParams(body).get('JWT') });
       page('<p id="kept">Kept.</p>');
+    } else if (url.pathname === '/openid') {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(this.description()));
+    } else if (url.pathname === '/register') {
+      let body = '';
+      for await (const chunk of request) body += chunk;
+      this.tools.push({ ...JSON.parse(body), bearer: request.headers.authorization });
+      const deployment = { 'https://purl.imsglobal.org/spec/lti-tool-configuration': { deployment_id: '1' } };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ client_id: 'client-1', ...deployment }));
+    } else if (url.pathname === '/keys') {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(this.jwks()));
+    } else if (url.pathname === '/tools') {
+      // the administrator's page: frames the tool's registration, and takes the frame away when the tool says so
+      const to = `${url.searchParams.get('address')}&${new URLSearchParams({ openid_configuration: `${this.url}/openid`, registration_token: 'reg.1' })}`;
+      page(`<iframe title="Tool" style="width:100%;height:600px" src="${to.replaceAll('&', '&amp;')}"></iframe>
+        <script>addEventListener('message', ({ data }) => { if (data?.subject === 'org.imsglobal.lti.close') document.querySelector('iframe').replaceWith('Closed.'); })</script>`);
     } else if (url.pathname === '/cookies') {
       // what a browser keeps of another site's cookies in a frame: set once, then shown as they come back
       const rules = 'Path=/; Secure; SameSite=None';

@@ -5,6 +5,7 @@
 //! - A score is taken with exactly its own media type, and answered with 200 and nothing.
 //! - Times are compared in whole seconds; the same or an earlier one is 409.
 //! - What is not `FullyGraded` blanks the grade. Who cannot be graded is 400.
+//! - Tools register themselves, with a token that is good once; a domain that is not the launch address's is refused.
 
 use crate::jwt::{self, Pair};
 use anyhow::{Context, Result, ensure};
@@ -45,6 +46,9 @@ struct State {
     jtis: HashSet<String>,
     /// Answers to scores, by status.
     scored: Vec<u16>,
+    /// Tokens of tools that may register themselves.
+    invited: HashSet<String>,
+    tools: Vec<Value>,
 }
 
 struct Request {
@@ -94,6 +98,22 @@ impl Moodle {
             "QUALIFYING",
         ];
         args.iter().map(ToString::to_string).collect()
+    }
+
+    /// What an administrator's browser adds to the address of a tool that registers itself.
+    pub fn registration_query(&self) -> String {
+        let token = format!("reg-{}", self.state().invited.len() + 1);
+        self.state().invited.insert(token.clone());
+        let encode = lab_core::launch::lti::percent_encode;
+        format!(
+            "openid_configuration={}&registration_token={token}",
+            encode(&format!("{}{CONFIGURATION}", self.url))
+        )
+    }
+
+    /// Tools that registered themselves, as they described themselves.
+    pub fn tools(&self) -> Vec<Value> {
+        self.state().tools.clone()
     }
 
     /// Where the browser goes to begin the launch of `lab`.
@@ -185,6 +205,8 @@ impl Drop for Moodle {
     }
 }
 
+const CONFIGURATION: &str = "/mod/lti/openid-configuration.php";
+const REGISTRATION: &str = "/mod/lti/openid-registration.php";
 const LINE_ITEMS: &str = "/mod/lti/services.php/2/lineitems";
 
 fn now() -> i64 {
@@ -262,6 +284,10 @@ impl Site {
                     json!({"error": "invalid_client", "error_description": format!("{e:#}")}).to_string(),
                 )
             }),
+            CONFIGURATION => (200, self.configuration().to_string()),
+            REGISTRATION => self
+                .register(&request)
+                .unwrap_or_else(|e| (400, json!({"message": format!("{e:#}")}).to_string())),
             _ => self.service(&request),
         };
         let head = format!(
@@ -270,6 +296,74 @@ impl Site {
         );
         stream.write_all(format!("{head}{body}").as_bytes()).await?;
         Ok(())
+    }
+
+    fn configuration(&self) -> Value {
+        let scopes = ["lineitem", "lineitem.readonly", "result.readonly", "score"].map(|s| format!("{AGS}scope/{s}"));
+        json!({
+            "issuer": self.url,
+            "token_endpoint": format!("{}/mod/lti/token.php", self.url),
+            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": ["RS256"],
+            "jwks_uri": format!("{}/mod/lti/certs.php", self.url),
+            "authorization_endpoint": format!("{}/mod/lti/auth.php", self.url),
+            "registration_endpoint": format!("{}{REGISTRATION}", self.url),
+            "scopes_supported": scopes,
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public", "pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "claims_supported": ["sub", "iss", "name", "given_name", "family_name", "email"],
+            "https://purl.imsglobal.org/spec/lti-platform-configuration": {
+                "product_family_code": "moodle", "version": "4.5",
+                "messages_supported": [{"type": "LtiResourceLinkRequest"}, {"type": "LtiDeepLinkingRequest", "placements": ["ContentArea"]}],
+                "variables": [],
+            },
+        })
+    }
+
+    /// What Moodle asks of a tool that registers itself.
+    fn register(&self, request: &Request) -> Result<Answer> {
+        let token = request
+            .headers
+            .get("authorization")
+            .and_then(|h| h.strip_prefix("Bearer "));
+        let mut state = self.state();
+        ensure!(token.is_some_and(|t| state.invited.remove(t)), "registration token");
+        ensure!(request.method == "POST", "method");
+        let tool: Value = serde_json::from_str(&request.body)?;
+        let holds = |field: &str, value: &str| tool[field].as_array().is_some_and(|all| all.iter().any(|v| v == value));
+        ensure!(tool["application_type"] == "web", "application_type");
+        ensure!(holds("response_types", "id_token"), "response_types");
+        ensure!(
+            holds("grant_types", "implicit") && holds("grant_types", "client_credentials"),
+            "grant_types"
+        );
+        ensure!(
+            tool["token_endpoint_auth_method"] == "private_key_jwt",
+            "token_endpoint_auth_method"
+        );
+        ensure!(
+            holds("redirect_uris", &format!("{}/lti/launch", self.tool)),
+            "redirect_uris"
+        );
+        ensure!(
+            tool["initiate_login_uri"] == format!("{}/lti/login", self.tool),
+            "initiate_login_uri"
+        );
+        ensure!(tool["jwks_uri"] == format!("{}/lti/jwks", self.tool), "jwks_uri");
+        ensure!(
+            tool["client_name"].as_str().is_some_and(|n| !n.is_empty()),
+            "client_name"
+        );
+        let lti = &tool["https://purl.imsglobal.org/spec/lti-tool-configuration"];
+        let target = lti["target_link_uri"].as_str().context("target_link_uri")?;
+        let host = target.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+        ensure!(lti["domain"].as_str() == host, "the domain is not the target's");
+        let mut answer = tool.clone();
+        answer["client_id"] = json!(CLIENT);
+        answer["https://purl.imsglobal.org/spec/lti-tool-configuration"]["deployment_id"] = json!("1");
+        state.tools.push(tool);
+        Ok((200, answer.to_string()))
     }
 
     /// As the standard asks: an assertion of the registered tool, signed with a key that it publishes, for this address, once.

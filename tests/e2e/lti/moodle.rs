@@ -122,3 +122,45 @@ async fn a_column_of_moodle_is_made_once_for_all_and_its_query_is_kept() -> Resu
     .await?;
     server.finish().await
 }
+
+#[tokio::test]
+async fn a_moodle_registers_itself_and_its_learners_come_in_once_somebody_said_yes() -> Result<()> {
+    let server = server().await?;
+    let moodle = Moodle::start(&server.url).await?;
+    let printed = server.cli(&["lti", "invite", "esp", "--plan", "QUALIFYING"])?;
+    let address = printed.split_whitespace().find(|word| word.contains("/lti/register?"));
+    let address = address.context(printed.clone())?;
+    let browser = browser()?;
+    let came = browser
+        .get(format!("{address}&{}", moodle.registration_query()))
+        .send()
+        .await?;
+    let (status, page) = (came.status(), came.text().await?);
+    ensure!(status == 200 && page.contains("moodle 4.5"), "{status}: {page}");
+    let tools = moodle.tools();
+    let scopes = tools.first().and_then(|t| t["scope"].as_str()).context("no tool")?;
+    ensure!(
+        scopes.contains("scope/score") && scopes.contains("scope/lineitem"),
+        "{scopes}"
+    );
+
+    let begun = browser.get(moodle.begin(LAB, "5")).send().await?;
+    ensure!(begun.text().await?.contains("lti-platform-unknown"), "it waits");
+    let listed = server.cli(&["lti", "ls"])?;
+    ensure!(
+        listed.contains("esp waits since") && listed.contains(&moodle.url),
+        "{listed}"
+    );
+    server.cli(&["lti", "approve", "esp"])?;
+
+    let ada = Learner::at_work(&launch(&server, &moodle, "5", true).await?).await?;
+    ada.solves(&["one", "two", "three"]).await?;
+    shows("the gradebook", SOON, &server, || moodle.grade("5"), 100.0).await?;
+    // the address is used up
+    let again = browser
+        .get(format!("{address}&{}", moodle.registration_query()))
+        .send()
+        .await?;
+    ensure!(again.text().await?.contains("lti-register-invitation"), "it was used");
+    server.finish().await
+}

@@ -60,6 +60,13 @@ export const accounts = () => request<T.Accounts>('GET', '/operations/accounts')
 export const statement = (query: Record<string, string>) => request<T.Statement>('GET', `/operations/statement?${new URLSearchParams(query)}`);
 export const launchesPause = (reason: string, minutes: number | null) => request<T.Paused>('POST', '/operations/pause', { reason, minutes });
 export const launchesResume = () => request<T.Paused>('POST', '/operations/resume');
+export const ltiOverview = () => request<T.LtiOverview>('GET', '/operations/lti');
+export const ltiAdd = (what: T.LtiAdd) => request<T.LtiAdded>('POST', '/operations/lti/add', what);
+export const ltiGuides = (name: string, lab?: string) =>
+  request<T.LtiGuides>('GET', `/operations/lti/guides?${new URLSearchParams(lab === undefined ? { name } : { name, lab })}`);
+export const ltiInvite = (what: { name: string; course: string | null; plan: string | null }) => request<T.LtiInvited>('POST', '/operations/lti/invite', what);
+export const ltiDecide = (name: string, yes: boolean) => request<T.LtiOverview>('POST', `/operations/lti/${yes ? 'approve' : 'reject'}`, { name });
+export const labs = () => request<T.LabSummary[]>('GET', '/labs');
 export const notice = () => request<T.Notice>('GET', '/notice');
 export const noticeAcknowledge = (version: string) => request<T.Notice>('POST', '/notice', { version });
 export const looks = (before?: number) => request<T.Look[]>('GET', before === undefined ? '/looks' : `/looks?before=${before}`);

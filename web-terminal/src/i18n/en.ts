@@ -1,4 +1,5 @@
 /** English. The keys here are the keys there are; `_n` is the plural form. */
+import { ltiEn } from './lti.en';
 import { privacyEn } from './privacy.en';
 export const en = {
   'app.name': 'Labwire',
@@ -563,4 +564,5 @@ export const en = {
   'accounts.sent': 'Sent',
 
   ...privacyEn,
+  ...ltiEn,
 } as const;

@@ -1,3 +1,4 @@
+import { ltiFr } from './lti.fr';
 import { privacyFr } from './privacy.fr';
 import type { Key } from './index.svelte';
 
@@ -565,4 +566,5 @@ export const fr: Record<Key, string> = {
   'accounts.sent': 'Envoyée',
 
   ...privacyFr,
+  ...ltiFr,
 };

@@ -24,7 +24,7 @@ pub(crate) async fn overview(State(state): State<HttpState>, Signed(login): Sign
 async fn shown(state: &HttpState, login: &Login) -> Answer<LtiOverviewView> {
     let overview = state.app.lti_overview(login).await?;
     let now = state.app.ports().clock.now();
-    Ok(Json(LtiOverviewView::new(overview, now)))
+    Ok(Json(LtiOverviewView::new(&overview, now)))
 }
 
 /// Registers a platform, or changes the registration of that name. A shared secret that is made is in the answer, and never shown again.

@@ -69,12 +69,12 @@ pub struct InvitationView {
     pub expires_at: i64,
     pub expired: bool,
     /// Missing as long as nobody came.
-    pub waiting: Option<WaitingView>,
+    pub waiting: Option<PlatformWaitingView>,
 }
 
 /// A platform that waits.
 #[derive(Serialize, ToSchema)]
-pub struct WaitingView {
+pub struct PlatformWaitingView {
     /// Unix seconds.
     pub since: i64,
     /// What it calls itself.
@@ -97,7 +97,7 @@ impl InvitationView {
                 token_url,
                 jwks,
                 ..
-            } => Some(WaitingView {
+            } => Some(PlatformWaitingView {
                 since: w.at.secs(),
                 product: w.product.clone(),
                 platform: issuer.clone(),
@@ -139,12 +139,12 @@ pub struct AttemptView {
     /// What to do about it.
     pub remedy: TextView,
     /// The fifteen steps of LTI 1.3, where it failed in one of them.
-    pub steps: Vec<StepView13>,
+    pub steps: Vec<LtiStepView>,
 }
 
 /// One step of the validation of a launch by LTI 1.3.
 #[derive(Serialize, ToSchema)]
-pub struct StepView13 {
+pub struct LtiStepView {
     pub text: TextView,
     /// `passed`, `failed`, or `not-reached`.
     pub outcome: String,
@@ -153,7 +153,7 @@ pub struct StepView13 {
 impl From<&Attempt> for AttemptView {
     fn from(a: &Attempt) -> Self {
         let failed = usize::from(a.step);
-        let steps = (1..).zip(STEPS).map(|(n, (en, fr))| StepView13 {
+        let steps = (1..).zip(STEPS).map(|(n, (en, fr))| LtiStepView {
             text: text(en, fr),
             outcome: match n {
                 n if n < failed => "passed",
@@ -185,7 +185,7 @@ fn text(en: &str, fr: &str) -> TextView {
 }
 
 impl LtiOverviewView {
-    pub fn new(overview: LtiOverview, now: Timestamp) -> Self {
+    pub fn new(overview: &LtiOverview, now: Timestamp) -> Self {
         let invitations = overview.invitations.iter();
         Self {
             registrations: overview.registrations.iter().map(Into::into).collect(),

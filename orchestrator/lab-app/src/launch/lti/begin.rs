@@ -113,7 +113,8 @@ impl App {
             (None, _) => Err(Fault::PlatformUnknown
                 .because(format!(
                     "no registration has issuer {:?} and client_id {:?}; add it by `labwire lti add`",
-                    initiation.iss, initiation.client_id
+                    initiation.iss,
+                    initiation.client_id.as_deref().unwrap_or_default()
                 ))
                 .into()),
         }

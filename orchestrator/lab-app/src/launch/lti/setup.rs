@@ -190,10 +190,10 @@ impl Setup {
     /// # Errors
     /// Not found when there is none of this name.
     pub async fn reject(&self, id: &RegistrationId) -> Result<(), AppError> {
-        match self.store.lti_invitation_drop(id).await? {
-            true => Ok(()),
-            false => Err(AppError::not_found("an invitation of this name")),
-        }
+        let there = self.store.lti_invitation_drop(id).await?;
+        there
+            .then_some(())
+            .ok_or_else(|| AppError::not_found("an invitation of this name"))
     }
 }
 

@@ -97,7 +97,7 @@ pub fn may_be_asked(address: &str, private_hosts: &[String]) -> bool {
     address.starts_with("https://") || private_hosts.iter().any(|h| h.eq_ignore_ascii_case(&host))
 }
 
-/// Reads the platform's OpenID configuration, found at `url`. What it names is fetched and sent to later: every address is checked here,
+/// Reads the platform's `OpenID` configuration, found at `url`. What it names is fetched and sent to later: every address is checked here,
 /// and again, when it is resolved, by whoever connects.
 pub fn read_configuration(text: &str, url: &str, private_hosts: &[String]) -> Result<Configuration, LtiRefusal> {
     let value: Value = serde_json::from_str(text)
@@ -154,7 +154,7 @@ pub fn read_configuration(text: &str, url: &str, private_hosts: &[String]) -> Re
     })
 }
 
-/// What we tell the platform of us (OpenID Connect Dynamic Client Registration 1.0, with LTI's part).
+/// What we tell the platform of us (`OpenID` Connect Dynamic Client Registration 1.0, with LTI's part).
 pub fn tool_registration(public_url: &str, configuration: &Configuration) -> Value {
     let launch = format!("{public_url}/lti/launch");
     let domain = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
