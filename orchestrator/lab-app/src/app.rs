@@ -6,7 +6,11 @@
 use crate::{
     AppError, Metrics, Ports, Settings,
     grading::Outbox,
-    launch::{Keyring, lti::PlatformKeys, mint},
+    launch::{
+        Keyring,
+        lti::{PlatformKeys, Tokens},
+        mint,
+    },
     live::Wall,
     metering::{Accounts, Meter},
     operations::Operations,
@@ -28,6 +32,8 @@ pub struct App {
     pub(crate) keyring: Keyring,
     /// Public keys of learning platforms.
     pub(crate) platform_keys: PlatformKeys,
+    /// … and tokens for their lists of people; the outbox has its own.
+    pub(crate) platform_tokens: Tokens,
     pub(crate) metrics: Metrics,
     pub(crate) hubs: Arc<Hubs>,
     recordings: Recordings,
@@ -54,6 +60,7 @@ impl App {
             settings,
             keyring,
             platform_keys: PlatformKeys::default(),
+            platform_tokens: Tokens::default(),
             metrics,
             started_us,
         })

@@ -27,6 +27,8 @@ impl Who {
     pub const STAFF: Self = Self::Roles(&[Role::Teacher, Role::Operations]);
     /// Only learners run labs.
     pub const LEARNER: Self = Self::Roles(&[Role::Learner]);
+    /// Who teaches a course.
+    pub const TEACHER: Self = Self::Roles(&[Role::Teacher]);
     /// Only operations.
     pub const OPERATIONS: Self = Self::Roles(&[Role::Operations]);
 

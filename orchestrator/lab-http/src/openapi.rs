@@ -20,7 +20,7 @@ use utoipa::{
         api::usage::list, api::health::health, api::audit::list,
         api::operations::overview, api::pool::list, api::pool::queue, api::operations::pause, api::operations::resume,
         api::accounts::show, api::accounts::statement,
-        api::lti::overview, api::lti::add, api::lti::guides, api::lti::invite, api::lti::approve, api::lti::reject,
+        api::course::people, api::lti::overview, api::lti::add, api::lti::guides, api::lti::invite, api::lti::approve, api::lti::reject,
         lti::login, lti::login_form, lti::launch_by_hand, lti::launch, lti::by_hand, lti::launch_lab, lti::jwks, lti::storage,
         lti::choose, lti::choose_script, lti::register, lti::register_script,
         probes::healthz, probes::readyz, probes::metrics, show,

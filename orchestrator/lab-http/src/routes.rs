@@ -67,6 +67,7 @@ fn table() -> Vec<Route> {
         get("/api/v1/notice", Who::SIGNED, api::privacy::notice),
         post("/api/v1/notice", Who::LEARNER, api::privacy::acknowledge),
         get("/api/v1/looks", Who::LEARNER, api::privacy::looks),
+        get("/api/v1/course/people", Who::TEACHER, api::course::people),
         get("/api/v1/people", Who::OPERATIONS, api::privacy::people),
         post("/api/v1/people/show", Who::OPERATIONS, api::privacy::show),
         post("/api/v1/people/export", Who::OPERATIONS, api::privacy::export),

@@ -4,14 +4,15 @@ use crate::{
     SqlStore,
     db::{Db, Tx},
     error::{During, Failure},
-    invitations, row,
+    platforms, row,
     store::{read, write},
 };
 use async_trait::async_trait;
 use lab_core::{
-    Timestamp, TokenHash,
+    CourseId, Timestamp, TokenHash,
     launch::lti::{
-        Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Waiting,
+        Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster,
+        Waiting,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
@@ -33,17 +34,17 @@ impl LtiStore for SqlStore {
         read!(self, "lti_registration_find", find, key)
     }
     async fn lti_invitation_put(&self, invitation: &Invitation) -> Result<(), StoreError> {
-        write!(self, "lti_invitation_put", invitation.clone(), invitations::put)
+        write!(self, "lti_invitation_put", invitation.clone(), platforms::put)
     }
     async fn lti_invitation_find(&self, secret: TokenHash, at: Timestamp) -> Result<Option<Invitation>, StoreError> {
-        read!(self, "lti_invitation_find", invitations::find, secret, at)
+        read!(self, "lti_invitation_find", platforms::find, secret, at)
     }
     async fn lti_invitation_list(&self) -> Result<Vec<Invitation>, StoreError> {
-        read!(self, "lti_invitation_list", invitations::list)
+        read!(self, "lti_invitation_list", platforms::list)
     }
     async fn lti_invitation_answer(&self, secret: TokenHash, waiting: &Waiting) -> Result<bool, StoreError> {
         let input = (secret, waiting.clone());
-        write!(self, "lti_invitation_answer", input, invitations::answer)
+        write!(self, "lti_invitation_answer", input, platforms::answer)
     }
     async fn lti_invitation_approve(
         &self,
@@ -51,10 +52,16 @@ impl LtiStore for SqlStore {
         at: Timestamp,
     ) -> Result<Option<Registration>, StoreError> {
         let input = (id.clone(), at);
-        write!(self, "lti_invitation_approve", input, invitations::approve)
+        write!(self, "lti_invitation_approve", input, platforms::approve)
     }
     async fn lti_invitation_drop(&self, id: &RegistrationId) -> Result<bool, StoreError> {
-        write!(self, "lti_invitation_drop", id.clone(), invitations::drop)
+        write!(self, "lti_invitation_drop", id.clone(), platforms::drop)
+    }
+    async fn lti_roster_put(&self, roster: &Roster) -> Result<(), StoreError> {
+        write!(self, "lti_roster_put", roster.clone(), platforms::roster_put)
+    }
+    async fn lti_roster_list(&self, course: &CourseId) -> Result<Vec<Roster>, StoreError> {
+        read!(self, "lti_roster_list", platforms::roster_list, course)
     }
     async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError> {
         write!(self, "lti_state_put", state.clone(), state_put)

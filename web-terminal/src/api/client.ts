@@ -60,6 +60,7 @@ export const accounts = () => request<T.Accounts>('GET', '/operations/accounts')
 export const statement = (query: Record<string, string>) => request<T.Statement>('GET', `/operations/statement?${new URLSearchParams(query)}`);
 export const launchesPause = (reason: string, minutes: number | null) => request<T.Paused>('POST', '/operations/pause', { reason, minutes });
 export const launchesResume = () => request<T.Paused>('POST', '/operations/resume');
+export const coursePeople = () => request<T.CoursePeople>('GET', '/course/people');
 export const ltiOverview = () => request<T.LtiOverview>('GET', '/operations/lti');
 export const ltiAdd = (what: T.LtiAdd) => request<T.LtiAdded>('POST', '/operations/lti/add', what);
 export const ltiGuides = (name: string, lab?: string) =>

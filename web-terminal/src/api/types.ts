@@ -48,3 +48,4 @@ export type LtiInvited = Schemas['InvitedView'];
 export type LtiGuides = Schemas['GuidesView'];
 export type LtiGuide = Schemas['GuideView'];
 export type LabSummary = Schemas['LabSummaryView'];
+export type CoursePeople = Schemas['CoursePeopleView'];

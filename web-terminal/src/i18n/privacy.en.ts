@@ -46,6 +46,7 @@ export const privacyEn = {
   'look.lab': 'Lab',
   'look.do.view': 'watched live',
   'look.do.wall': 'opened the class’s wall, which shows small pictures of everybody’s consoles',
+  'look.do.people': 'looked at who is in the course',
   'look.do.replay': 'watched the recording',
   'look.do.help': 'helped in a console',
   'look.do.stop': 'stopped the lab',

@@ -8,7 +8,6 @@
 
 mod outbox;
 mod send;
-mod token;
 mod turn;
 
 pub use outbox::Outbox;

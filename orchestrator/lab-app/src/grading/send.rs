@@ -1,9 +1,11 @@
 //! One grade on its way: asked for, sent, judged, written down.
 
-use super::token::{Asked, Tokens};
 use crate::{
     AppError, Metrics, Ports,
-    launch::{lti::oauth_signature, mint},
+    launch::{
+        lti::{Asked, Tokens, oauth_signature, unanswered},
+        mint,
+    },
     tasks::part_of,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -13,7 +15,7 @@ use lab_core::{
         GIVE_UP_AFTER, Grade, GradeAddress, GradeRow, RETRY_AFTER_MAX, Verdict, ags, next_stamp, outcome, retry_within,
     },
     launch::lti::{Kind, OauthRequest, Registration},
-    port::{ErrorKind, GradeChange, GradeWrite, PlatformAnswer, PlatformError, PlatformRequest},
+    port::{GradeChange, GradeWrite, PlatformAnswer, PlatformRequest},
 };
 use sha1::{Digest, Sha1};
 use std::{collections::HashMap, time::Duration};
@@ -36,15 +38,6 @@ pub(super) enum Tried {
     Answered,
     /// It has to be tried again; not before the platform's own wish.
     Nothing { patience: Option<Duration> },
-}
-
-/// A platform that could not be asked, or not understood.
-pub(super) fn unanswered(error: &PlatformError) -> Verdict {
-    match error.kind() {
-        // nothing changes by itself: the address is wrong, or a setting
-        ErrorKind::Denied | ErrorKind::Invalid => Verdict::refused(error.code(), error.to_string()),
-        _ => Verdict::later(error.code(), error.to_string()),
-    }
 }
 
 impl Sender {
@@ -133,16 +126,7 @@ impl Letters<'_> {
         row: &GradeRow,
         grade: Grade,
     ) -> Result<Option<Verdict>, AppError> {
-        let (
-            Kind::Platform {
-                client_id,
-                token_url,
-                token_audience,
-                ..
-            },
-            GradeAddress::Ags { line_items, scopes, .. },
-        ) = (&registration.kind, &row.target.address)
-        else {
+        let GradeAddress::Ags { line_items, scopes, .. } = &row.target.address else {
             return Ok(None);
         };
         let known = line_items
@@ -155,12 +139,8 @@ impl Letters<'_> {
                 "the platform does not let us give scores here (scope `score`)",
             )));
         };
-        let asked = Asked {
-            registration: &registration.id,
-            client_id,
-            token_url,
-            audience: token_audience.as_ref().unwrap_or(token_url),
-            scopes: &scopes,
+        let Some(asked) = Asked::of(registration, &scopes) else {
+            return Ok(None);
         };
         let line_item = match known {
             Some(url) => url,
@@ -286,31 +266,12 @@ impl Letters<'_> {
         )))
     }
 
-    /// Asks with a token; once more with a new one where the first was not good any more. Open edX says so with 403.
     async fn ask(
         &self,
         asked: &Asked<'_>,
         request: impl Fn(&str) -> PlatformRequest,
     ) -> Result<Result<PlatformAnswer, Verdict>, AppError> {
-        let Sender { ports, tokens, .. } = self.sender;
-        for last in [false, true] {
-            let token = match tokens.get(ports, asked).await? {
-                Ok(token) => token,
-                Err(verdict) => return Ok(Err(verdict)),
-            };
-            let answer = match ports.platform.send(&request(&token)).await {
-                Ok(answer) => answer,
-                Err(error) => return Ok(Err(unanswered(&error))),
-            };
-            if !matches!(answer.status, 401 | 403) {
-                return Ok(Ok(answer));
-            }
-            tokens.forget(asked);
-            if last && answer.status == 403 {
-                return Ok(Ok(answer));
-            }
-        }
-        Ok(Err(Verdict::Token))
+        self.sender.tokens.ask(&self.sender.ports, asked, request).await
     }
 
     // --- LTI 1.1 ------------------------------------------------------------------------------------------------------

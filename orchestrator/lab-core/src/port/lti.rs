@@ -2,8 +2,10 @@
 
 use super::StoreError;
 use crate::{
-    Timestamp, TokenHash,
-    launch::lti::{Attempt, Invitation, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Waiting},
+    CourseId, Timestamp, TokenHash,
+    launch::lti::{
+        Attempt, Invitation, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster, Waiting,
+    },
 };
 use async_trait::async_trait;
 
@@ -43,6 +45,11 @@ pub trait LtiStore: Send + Sync + 'static {
     ) -> Result<Option<Registration>, StoreError>;
     /// Forgets it, with who waits by it. Whether it was there.
     async fn lti_invitation_drop(&self, id: &RegistrationId) -> Result<bool, StoreError>;
+
+    /// Keeps where a platform lists the people of a course; there is one of each registration and course.
+    async fn lti_roster_put(&self, roster: &Roster) -> Result<(), StoreError>;
+    /// Of a course, by registration; those of registrations that are gone are none.
+    async fn lti_roster_list(&self, course: &CourseId) -> Result<Vec<Roster>, StoreError>;
 
     /// Keeps a login that was begun. A conflict when its state is there already.
     async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError>;

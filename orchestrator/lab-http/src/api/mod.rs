@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod course;
 pub mod demo;
 pub mod health;
 pub mod lab;

@@ -2,6 +2,7 @@
 //! both; each view is made from one of them here and nowhere else.
 
 mod accounts;
+mod course;
 mod lab;
 mod login;
 mod lti;
@@ -14,6 +15,7 @@ mod session;
 mod voucher;
 
 pub use accounts::*;
+pub use course::*;
 pub use lab::*;
 pub use login::*;
 pub use lti::*;

@@ -28,6 +28,7 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
         (get.clone(), "/api/v1/notice", Some(&[L, T, O])),
         (post.clone(), "/api/v1/notice", Some(&[L])),
         (get.clone(), "/api/v1/looks", Some(&[L])),
+        (get.clone(), "/api/v1/course/people", Some(&[T])),
         (get.clone(), "/api/v1/people", Some(&[O])),
         (post.clone(), "/api/v1/people/show", Some(&[O])),
         (post.clone(), "/api/v1/people/export", Some(&[O])),

@@ -196,6 +196,14 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
             ("settings", Of::Nobody),
         ],
     ),
+    (
+        "lti_roster",
+        &[
+            ("registration", Of::Nobody),
+            ("course", Of::Nobody),
+            ("url", Of::Nobody),
+        ],
+    ),
     // the hint of who is about to log in
     (
         "lti_state",

@@ -3,9 +3,9 @@
 use super::FakeStore;
 use async_trait::async_trait;
 use lab_core::{
-    Timestamp, TokenHash,
+    CourseId, Timestamp, TokenHash,
     launch::lti::{
-        Attempt, Invitation, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Waiting,
+        Attempt, Invitation, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster, Waiting,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 pub(super) struct LtiTables {
     registrations: BTreeMap<RegistrationId, Registration>,
     invitations: BTreeMap<RegistrationId, Invitation>,
+    rosters: BTreeMap<(RegistrationId, CourseId), String>,
     states: HashMap<TokenHash, LtiState>,
     /// Oldest first.
     keys: Vec<LtiKey>,
@@ -180,6 +181,29 @@ impl LtiStore for FakeStore {
     }
     async fn lti_invitation_drop(&self, id: &RegistrationId) -> Result<bool, StoreError> {
         self.run("lti_invitation_drop", |s| Ok(s.lti.invitations.remove(id).is_some()))
+    }
+    async fn lti_roster_put(&self, roster: &Roster) -> Result<(), StoreError> {
+        self.run("lti_roster_put", |s| {
+            let key = (roster.registration.clone(), roster.course.clone());
+            s.lti.rosters.insert(key, roster.url.clone());
+            Ok(())
+        })
+    }
+    async fn lti_roster_list(&self, course: &CourseId) -> Result<Vec<Roster>, StoreError> {
+        self.run("lti_roster_list", |s| {
+            let known = &s.lti.registrations;
+            let of = s
+                .lti
+                .rosters
+                .iter()
+                .filter(|((r, c), _)| c == course && known.contains_key(r));
+            let roster = |((registration, course), url): (&(RegistrationId, CourseId), &String)| Roster {
+                registration: registration.clone(),
+                course: course.clone(),
+                url: url.clone(),
+            };
+            Ok(of.map(roster).collect())
+        })
     }
     async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError> {
         self.run("lti_state_put", |s| {

@@ -8,7 +8,7 @@ use lab_core::{
     grading::GradeTarget,
     launch::{
         LaunchClaims, Role,
-        lti::{Fault, LaunchUrl, Registration, Verified, lab_uuid},
+        lti::{Fault, LaunchUrl, Registration, Roster, Verified, lab_uuid},
     },
     port::{Course, StoreError},
 };
@@ -43,6 +43,15 @@ impl App {
         }
         if let Some(lab) = lab.as_ref().filter(|_| learner) {
             self.keep_grade_target(registration, &launch, &course, lab).await?;
+        }
+        if let Some(url) = launch.members.clone().filter(|_| !learner) {
+            let (registration, course) = (registration.id.clone(), course.id.clone());
+            let roster = Roster {
+                registration,
+                course,
+                url,
+            };
+            self.ports.store.lti_roster_put(&roster).await?;
         }
         let now = self.now();
         let claims = LaunchClaims {

@@ -11,22 +11,26 @@
 //! `arrive` signs a link ([`lab_core::launch::LaunchClaims`]) that lives for a minute and is used once, like any other: roles, bearers
 //! and entitlement know nothing of LTI.
 
+mod access;
 mod arrive;
 mod begin;
 mod choose;
 mod form;
 mod jwks;
 mod keys;
+mod members;
 mod register;
 mod setup;
 mod signature;
 mod token;
 
+pub(crate) use access::{Asked, Tokens, unanswered};
 pub use begin::{Begun, StorageOffer};
 pub use choose::{Answered, Picker};
 pub(crate) use form::oauth_signature;
 pub(crate) use jwks::PlatformKeys;
 pub use keys::{KEY_PUBLISHED_AFTER, OurKeys, PublicKey};
+pub use members::{CoursePeople, CoursePerson};
 pub use register::CameByInvitation;
 pub use setup::{Added, Invited, LtiOverview, NewRegistration, Setup};
 pub use token::{Browser, Launched};

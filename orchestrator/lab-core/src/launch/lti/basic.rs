@@ -113,6 +113,7 @@ pub fn check_basic(params: &Params) -> Result<Verified, LtiRefusal> {
         resource_link: resource_link.to_owned(),
         lab: params.filled("custom_lab").map(str::to_owned),
         grade: GradeAddress::of_form(params),
+        members: None,
     })
 }
 

@@ -5,7 +5,7 @@ use super::{
     choice::{ChoiceRequest, ReturnsTo, read_choice},
     course,
     fault::Fault,
-    identifier, issuer_name,
+    identifier, issuer_name, members_of_token,
     roles::role_of,
     shown, subject,
     target::LaunchUrl,
@@ -145,6 +145,7 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
             .filter(|l| !l.is_empty())
             .map(str::to_owned),
         grade: GradeAddress::of_token(claims),
+        members: members_of_token(claims),
     };
     Ok(Message::Launch {
         launch,

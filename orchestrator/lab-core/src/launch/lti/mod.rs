@@ -15,6 +15,7 @@ mod form;
 mod guide;
 mod initiation;
 mod invitation;
+mod members;
 mod oauth;
 mod registration;
 mod roles;
@@ -31,6 +32,9 @@ pub use initiation::{Initiation, auth_request};
 pub use invitation::{
     Configuration, INVITATION_TTL, Invitation, Waiting, may_be_asked, read_configuration, read_registered,
     tool_registration,
+};
+pub use members::{
+    MEMBER_PAGES_MAX, MEMBERS_SCOPE, Member, Roster, members_of_token, members_page, members_request, read_members,
 };
 pub use oauth::{OauthRequest, normal_url};
 pub(crate) use registration::is_address;
@@ -64,6 +68,8 @@ pub struct Verified {
     pub lab: Option<String>,
     /// Where the platform wants a grade, when it does.
     pub grade: Option<GradeAddress>,
+    /// Where the platform lists the people of the course, when it does.
+    pub members: Option<String>,
 }
 
 /// Which LTI.
@@ -93,6 +99,11 @@ pub const PLATFORM_ID_CHARS_MAX: usize = 255;
 
 /// A name shown to teachers; what is longer is cut.
 const NAME_CHARS_MAX: usize = 120;
+
+/// A person of a platform by LTI 1.3, from the issuer and what it calls them.
+pub fn subject_of(issuer: &str, user: &str) -> Subject {
+    subject(issuer_name(issuer), user)
+}
 
 /// A person of a platform. The platform's own name stands before `#`, so that no platform can name another's people: issuers are
 /// addresses and cannot hold `#`, and consumer keys stand behind `lti:`, which no address begins with.

@@ -5,6 +5,7 @@ mod choice;
 mod forms;
 mod keys;
 mod lms;
+mod members;
 mod register;
 mod setup;
 mod steps;

@@ -4,7 +4,8 @@ use super::fixture::{at, at_once, fresh};
 use lab_core::{
     TokenHash,
     launch::lti::{
-        Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Waiting,
+        Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster,
+        Waiting,
     },
     port::{ErrorKind, LTI_ATTEMPTS_KEPT, Store},
 };
@@ -351,4 +352,35 @@ pub async fn an_invitation_that_nobody_answered_goes_and_who_waits_stays(store: 
     assert_eq!(store.sweep(at(86_400 + 600)).await.unwrap(), 1);
     let left = store.lti_invitation_list().await.unwrap();
     assert_eq!(left.iter().map(|i| i.id.0.as_str()).collect::<Vec<_>>(), ["somebody"]);
+}
+
+pub async fn a_course_knows_where_each_of_its_platforms_lists_its_people(store: Arc<dyn Store>) {
+    let roster = |registration: &str, course: &str, url: &str| Roster {
+        registration: id(registration),
+        course: course.into(),
+        url: url.into(),
+    };
+    for (name, client) in [("b-edx", "c-1"), ("a-moodle", "c-2")] {
+        store
+            .lti_registration_put(&platform(name, "https://lms", client))
+            .await
+            .unwrap();
+    }
+    for put in [
+        roster("b-edx", "net-101", "https://edx/1"),
+        roster("a-moodle", "net-101", "https://moodle/1"),
+        roster("b-edx", "net-102", "https://edx/2"),
+        roster("gone", "net-101", "https://gone/1"),
+        roster("b-edx", "net-101", "https://edx/moved"),
+    ] {
+        store.lti_roster_put(&put).await.unwrap();
+    }
+    assert_eq!(
+        store.lti_roster_list(&"net-101".into()).await.unwrap(),
+        [
+            roster("a-moodle", "net-101", "https://moodle/1"),
+            roster("b-edx", "net-101", "https://edx/moved")
+        ]
+    );
+    assert_eq!(store.lti_roster_list(&"net-103".into()).await.unwrap(), []);
 }

@@ -50,6 +50,7 @@ macro_rules! store_contract {
             a_platform_that_waits_is_no_registration_before_somebody_says_yes
             a_name_is_one_platforms_whoever_comes_first
             an_invitation_that_nobody_answered_goes_and_who_waits_stays
+            a_course_knows_where_each_of_its_platforms_lists_its_people
         );
         $crate::store_contract!(@stage $open, entitlement:
             a_grant_is_issued_once

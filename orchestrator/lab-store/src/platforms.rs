@@ -1,9 +1,9 @@
-//! Platforms that may register themselves, and those that wait for a yes.
+//! Platforms that may register themselves or wait for a yes, and where each lists the people of a course.
 
 use crate::{db::Tx, error::Failure, lti, row};
 use lab_core::{
-    Timestamp, TokenHash,
-    launch::lti::{Invitation, Registration, RegistrationId, Waiting},
+    CourseId, Timestamp, TokenHash,
+    launch::lti::{Invitation, Registration, RegistrationId, Roster, Waiting},
 };
 use sqlx::{AnyConnection, any::AnyRow};
 
@@ -115,4 +115,37 @@ fn read(r: &AnyRow) -> Result<Invitation, Failure> {
         expires_at: row::time(r, "expires_at")?,
         waiting,
     })
+}
+
+pub(crate) async fn roster_put(tx: &mut Tx, r: &Roster) -> Result<(), Failure> {
+    sqlx::query(
+        "INSERT INTO lti_roster (registration, course, url) VALUES ($1, $2, $3)
+         ON CONFLICT (registration, course) DO UPDATE SET url = excluded.url",
+    )
+    .bind(r.registration.0.as_str())
+    .bind(r.course.as_str())
+    .bind(r.url.as_str())
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn roster_list(conn: &mut AnyConnection, course: &CourseId) -> Result<Vec<Roster>, Failure> {
+    let rows = sqlx::query(
+        "SELECT registration, course, url FROM lti_roster
+         WHERE course = $1 AND registration IN (SELECT id FROM lti_registration)",
+    )
+    .bind(course.as_str())
+    .fetch_all(conn)
+    .await?;
+    let read = |r: &AnyRow| {
+        Ok(Roster {
+            registration: RegistrationId(row::text(r, "registration")?),
+            course: row::text(r, "course")?.into(),
+            url: row::text(r, "url")?,
+        })
+    };
+    let mut all = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    all.sort_by(|a, b| a.registration.cmp(&b.registration));
+    Ok(all)
 }
