@@ -9,6 +9,7 @@ Its own code: launches of both versions, deep linking, access tokens, Assignment
   /begin?…&choose=1 the same, for staff to choose what the block launches; …&item=N: of the chosen item at N
   /items            what was chosen: the items that it verified and kept
   /auth             Open edX's answer to the tool's authentication request: the form's fields, as JSON
+  /enrol?people=N   has N learners in the course besides ada and Curie, its teacher; NRPS lists them in its own pages
   /keys             its public keys
   /token_url        where it gives access tokens
   /columns          how many columns it has for our block
@@ -132,6 +133,11 @@ class Block:
 
 compat.load_enough_xblock = compat.load_block_as_user = lambda _location: Block()
 compat.get_user_from_external_user_id = lambda user: user
+
+people = {1: ("ada", ["student"]), 2: ("staff-curie", ["staff"])}
+compat.get_course_members = lambda _course: {n: {"id": n, "roles": list(roles), "name": user} for n, (user, roles) in people.items()}
+compat.merge_course_forum_roles = lambda _course, members: members
+compat.batch_get_or_create_externalids = lambda _users: {n: types.SimpleNamespace(external_user_id=user) for n, (user, _) in people.items()}
 compat.user_has_studio_write_access = lambda user, _course: user == "an author"
 
 
@@ -155,6 +161,7 @@ def configured():
         fields |= tool
     return models.LtiConfiguration.objects.create(
         lti_advantage_deep_linking_enabled=True,
+        lti_advantage_enable_nrps=True,
         lti_advantage_deep_linking_launch_url=f"{TOOL}/lti/launch",
         lti_1p3_oidc_url=f"{TOOL}/lti/login",
         lti_1p3_launch_url=f"{TOOL}/lti/labs/{LAB}",
@@ -200,6 +207,11 @@ def auth(query):
         lti.set_dl_content_launch_parameters(url=item.get("url"), custom=item.get("custom"))
     made = lti.generate_launch_request(query)
     return json.dumps({"redirect_uri": query["redirect_uri"], "id_token": made["id_token"], "state": made["state"]})
+
+
+def enrol(query):
+    people.update({n: (f"learner-{n}", ["student"]) for n in range(3, 3 + int(query["people"]))})
+    return ""
 
 
 def keys(_):
@@ -260,7 +272,7 @@ def ahead(query):
     return ""
 
 
-OURS = {"/begin": begin, "/items": items, "/auth": auth, "/keys": keys, "/token_url": token_url, "/columns": columns, "/zero": zero, "/form": form, "/gradebook": scores, "/set": change, "/ahead": ahead}
+OURS = {"/begin": begin, "/items": items, "/auth": auth, "/enrol": enrol, "/keys": keys, "/token_url": token_url, "/columns": columns, "/zero": zero, "/form": form, "/gradebook": scores, "/set": change, "/ahead": ahead}
 TROUBLE = {
     "401": ("401 Unauthorized", "application/json", "{}"),
     "500": ("500 Internal Server Error", "application/json", "{}"),

@@ -4,5 +4,6 @@ mod choice;
 mod edx;
 mod grades;
 mod launches;
+mod members;
 mod moodle;
 mod signers;
