@@ -59,8 +59,8 @@ pub(crate) async fn redeem(
 
 pub(crate) async fn login_create(tx: &mut Tx, (login, bearer): &(Login, TokenHash)) -> Result<(), Failure> {
     let done = sqlx::query(
-        "INSERT INTO login (id, subject, name, role, course, lab, plan, created_at, expires_at, bearer)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+        "INSERT INTO login (id, subject, name, role, course, lab, plan, created_at, expires_at, bearer, sponsor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
     )
     .bind(login.id.to_string())
     .bind(login.subject.as_str())
@@ -72,6 +72,7 @@ pub(crate) async fn login_create(tx: &mut Tx, (login, bearer): &(Login, TokenHas
     .bind(login.created_at.0)
     .bind(login.expires_at.0)
     .bind(bearer.0.to_vec())
+    .bind(login.sponsor.as_ref().map(ToString::to_string))
     .execute(tx.conn())
     .await?;
     if done.rows_affected() == 0 {
@@ -150,6 +151,7 @@ pub(crate) fn read_login(r: &AnyRow) -> Result<Login, Failure> {
         course: CourseId(row::text(r, "course")?),
         lab: row::text_opt(r, "lab")?.map(Into::into),
         plan: row::text_opt(r, "plan")?.map(Into::into),
+        sponsor: row::text_opt(r, "sponsor")?.map(Into::into),
         created_at: row::time(r, "created_at")?,
         expires_at: row::time(r, "expires_at")?,
     })

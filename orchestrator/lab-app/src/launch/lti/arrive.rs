@@ -60,6 +60,7 @@ impl App {
             course: course.id,
             lab: if learner { lab } else { None },
             plan: registration.plan.clone().filter(|_| learner),
+            sponsor: None,
         };
         tracing::info!(registration = %registration.id, role = claims.role.name(), course = %claims.course, "launch by LTI");
         Ok(self.keyring.sign(&claims))
