@@ -6,7 +6,7 @@
 use crate::{
     AppError, Metrics, Ports, Settings,
     grading::Outbox,
-    launch::{Keyring, lti::PlatformKeys, mint},
+    launch::{Keyring, lti::PlatformKeys, mint, staff::Provider},
     live::Wall,
     metering::{Accounts, Meter},
     operations::Operations,
@@ -28,6 +28,8 @@ pub struct App {
     pub(crate) keyring: Keyring,
     /// Public keys of learning platforms.
     pub(crate) platform_keys: PlatformKeys,
+    /// Where staff sign in, as it was last read.
+    pub(crate) provider: Provider,
     pub(crate) metrics: Metrics,
     pub(crate) hubs: Arc<Hubs>,
     recordings: Recordings,
@@ -54,6 +56,7 @@ impl App {
             settings,
             keyring,
             platform_keys: PlatformKeys::default(),
+            provider: Provider::default(),
             metrics,
             started_us,
         })

@@ -5,7 +5,7 @@ use crate::{
     finish::finish,
     guard, headers, lti,
     observe::{observe, panicked},
-    openapi, origin, pages, probes,
+    openapi, origin, pages, probes, staff,
     state::HttpState,
     ws,
 };
@@ -100,6 +100,10 @@ fn table() -> Vec<Route> {
             Who::STATEMENTS,
             api::accounts::statement,
         ),
+        get("/api/v1/staff", Who::Anyone, staff::offer),
+        // a link, and what a provider sends people back with
+        get("/staff/login", Who::Anyone, staff::login),
+        get("/staff/callback", Who::Anyone, staff::callback),
         // forms that platforms sign, or that a signed token comes with
         get("/lti/login", Who::Anyone, lti::login),
         post("/lti/login", Who::Anyone, lti::login_form),

@@ -219,7 +219,12 @@ pub(crate) async fn sweep(tx: &mut Tx, at: &Timestamp) -> Result<u64, Failure> {
         dropped += done.rows_affected();
     }
     // who knows a platform's name can begin logins without end, and nobody asks about one that came to nothing
-    let states = sqlx::query("DELETE FROM lti_state WHERE expires_at <= $1").bind(at.0);
-    dropped += states.execute(tx.conn()).await?.rows_affected();
+    for states in [
+        "DELETE FROM lti_state WHERE expires_at <= $1",
+        "DELETE FROM staff_state WHERE expires_at <= $1",
+    ] {
+        let states = sqlx::query(states).bind(at.0);
+        dropped += states.execute(tx.conn()).await?.rows_affected();
+    }
     Ok(dropped)
 }

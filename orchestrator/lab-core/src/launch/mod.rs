@@ -5,6 +5,7 @@
 
 pub mod lti;
 mod role;
+pub mod staff;
 
 pub use role::{Bound, Reach, Role};
 

@@ -64,6 +64,14 @@ impl From<&Login> for LoginView {
     }
 }
 
+/// Whether staff can sign in.
+#[derive(Serialize, ToSchema)]
+pub struct StaffOfferView {
+    /// Where; missing: they cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+}
+
 /// A bearer and whose it is.
 #[derive(Serialize, ToSchema)]
 pub struct SignedView {

@@ -23,6 +23,7 @@ pub mod pool;
 pub mod privacy;
 pub mod provisioning;
 pub mod recording;
+pub mod staff;
 
 /// One `#[tokio::test]` a promise. `$open` is an async function that gives an `Arc<dyn Store>` that is empty, and whatever
 /// must live as long as it.
@@ -46,6 +47,9 @@ macro_rules! store_contract {
             of_many_who_rotate_our_keys_at_once_one_does
             a_retired_key_is_published_until_its_end
             refused_launches_are_kept_newest_first_and_not_for_ever
+        );
+        $crate::store_contract!(@stage $open, staff:
+            a_sign_in_under_way_is_there_until_it_expires
         );
         $crate::store_contract!(@stage $open, entitlement:
             a_grant_is_issued_once
