@@ -10,6 +10,7 @@ use crate::{
         Keyring,
         lti::{PlatformKeys, Tokens},
         mint,
+        staff::Provider,
     },
     live::Wall,
     metering::{Accounts, Meter},
@@ -34,6 +35,8 @@ pub struct App {
     pub(crate) platform_keys: PlatformKeys,
     /// … and tokens for their lists of people; the outbox has its own.
     pub(crate) platform_tokens: Tokens,
+    /// Where staff sign in, as it was last read.
+    pub(crate) provider: Provider,
     pub(crate) metrics: Metrics,
     pub(crate) hubs: Arc<Hubs>,
     recordings: Recordings,
@@ -61,6 +64,7 @@ impl App {
             keyring,
             platform_keys: PlatformKeys::default(),
             platform_tokens: Tokens::default(),
+            provider: Provider::default(),
             metrics,
             started_us,
         })

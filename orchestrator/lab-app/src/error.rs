@@ -2,7 +2,7 @@
 
 use lab_core::{
     entitlement::Refusal,
-    launch::{LaunchRefusal, lti::LtiRefusal},
+    launch::{LaunchRefusal, lti::LtiRefusal, staff::StaffRefusal},
     port::{BlobsError, ErrorKind, RuntimeError, StoreError},
 };
 
@@ -19,6 +19,8 @@ pub enum AppError {
     Launch(#[from] LaunchRefusal),
     #[error("launch by LTI refused: {0}")]
     Lti(#[from] LtiRefusal),
+    #[error("sign-in of staff refused: {0}")]
+    Staff(#[from] StaffRefusal),
     #[error("no lab time: {}", .0.code())]
     Entitlement(Box<Refusal>),
     #[error("{0}")]
@@ -62,7 +64,7 @@ impl AppError {
             Self::Store(e) => e.kind(),
             Self::Runtime(e) => e.kind(),
             Self::Blobs(e) => e.kind(),
-            Self::Launch(_) | Self::Lti(_) | Self::Entitlement(_) => ErrorKind::Denied,
+            Self::Launch(_) | Self::Lti(_) | Self::Staff(_) | Self::Entitlement(_) => ErrorKind::Denied,
             Self::Refused(r) => r.kind,
         }
     }
@@ -75,6 +77,7 @@ impl AppError {
             Self::Blobs(e) => e.code(),
             Self::Launch(r) => r.code(),
             Self::Lti(r) => r.fault.code(),
+            Self::Staff(r) => r.fault.code(),
             Self::Entitlement(r) => r.code(),
             Self::Refused(r) => r.code,
         }
@@ -85,6 +88,7 @@ impl AppError {
         match self {
             Self::Launch(r) => r.to_string(),
             Self::Lti(r) => r.fault.text().en,
+            Self::Staff(r) => r.fault.text().en,
             Self::Refused(r) => r.message.clone(),
             Self::Entitlement(r) => match r.as_ref() {
                 Refusal::NoLabs { .. } => "your plan in this course has no labs".into(),

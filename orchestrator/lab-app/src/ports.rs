@@ -28,6 +28,8 @@ pub struct Settings {
     pub public_url: String,
     /// Hosts of learning platforms that are in a private network, and may be without TLS.
     pub private_hosts: Vec<String>,
+    /// Where staff sign in, where they do.
+    pub staff: Option<crate::launch::staff::StaffSettings>,
     /// This process, as a lease holder; unique per start.
     pub holder: String,
     /// Sandboxes at once; further sessions queue.
@@ -58,6 +60,7 @@ impl Default for Settings {
             installation: "labwire".into(),
             public_url: "http://localhost:8080".into(),
             private_hosts: Vec::new(),
+            staff: None,
             holder: "labwire".into(),
             sandboxes_max: 40,
             pools: Vec::new(),

@@ -124,7 +124,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 impl From<AppError> for ApiError {
     fn from(e: AppError) -> Self {
         let status = match (&e, e.kind()) {
-            (AppError::Launch(_) | AppError::Lti(_), _) => StatusCode::UNAUTHORIZED,
+            (AppError::Launch(_) | AppError::Lti(_) | AppError::Staff(_), _) => StatusCode::UNAUTHORIZED,
             (_, ErrorKind::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
             // what a runtime or a blob store refuses is never the caller's doing
             (AppError::Runtime(_) | AppError::Blobs(_), _) | (_, ErrorKind::Bug) => StatusCode::INTERNAL_SERVER_ERROR,

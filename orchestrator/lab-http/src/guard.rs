@@ -19,16 +19,32 @@ pub enum Who {
 }
 
 impl Who {
-    /// Every login.
-    pub const SIGNED: Self = Self::Roles(&[Role::Learner, Role::Teacher, Role::Operations]);
+    /// Every login: itself, and what this installation tells everyone.
+    pub const SIGNED: Self = Self::Roles(&Role::ALL);
+    /// Labs as they are published.
+    pub const LABS: Self = Self::Roles(&[
+        Role::Learner,
+        Role::Teacher,
+        Role::Coach,
+        Role::Author,
+        Role::Operations,
+    ]);
+    /// Who may know of sessions; of which, the app decides.
+    pub const SESSIONS: Self = Self::Roles(&[Role::Learner, Role::Teacher, Role::Coach, Role::Operations]);
     /// Who may see or type in terminals; operations never do.
-    pub const TERMINALS: Self = Self::Roles(&[Role::Learner, Role::Teacher]);
-    /// Who looks after others.
-    pub const STAFF: Self = Self::Roles(&[Role::Teacher, Role::Operations]);
+    pub const TERMINALS: Self = Self::Roles(&[Role::Learner, Role::Teacher, Role::Coach]);
+    /// What was used, session by session.
+    pub const USAGE: Self = Self::Roles(&[Role::Teacher, Role::Operations]);
+    /// How far a course's learners are.
+    pub const REPORT: Self = Self::Roles(&[Role::Teacher, Role::Manager]);
+    /// Vouchers and grants of a course.
+    pub const ENROLMENT: Self = Self::Roles(&[Role::Enrolment]);
+    /// Statements; a sponsor's own only.
+    pub const STATEMENTS: Self = Self::Roles(&[Role::Sponsor, Role::Operations]);
     /// Only learners run labs.
     pub const LEARNER: Self = Self::Roles(&[Role::Learner]);
-    /// Who teaches a course.
-    pub const TEACHER: Self = Self::Roles(&[Role::Teacher]);
+    /// Who looks after the learners of a course.
+    pub const HELPERS: Self = Self::Roles(&[Role::Teacher, Role::Coach]);
     /// Only operations.
     pub const OPERATIONS: Self = Self::Roles(&[Role::Operations]);
 

@@ -11,10 +11,12 @@
 //! finish       what changes something is not stopped by a browser that hangs up
 //! routes       the table: method, path, who may call; the guard is put on by the table, so a route without one cannot exist
 //! lti/         the door for learning platforms: forms of other sites, answered by pages
+//! staff/       staff sign in at their organisation (OpenID Connect): redirects, and pages where it does not work out
 //! api/<noun>   handlers, a file per noun            ws/  sockets            pages  what the web build made
 //! ```
 
 mod api;
+mod cookie;
 mod error;
 mod extract;
 mod finish;
@@ -24,11 +26,13 @@ mod lti;
 mod observe;
 mod openapi;
 mod origin;
+mod page;
 mod pages;
 mod probes;
 mod routes;
 mod serve;
 mod settings;
+mod staff;
 mod state;
 mod view;
 mod ws;

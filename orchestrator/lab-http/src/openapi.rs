@@ -1,6 +1,6 @@
 //! The description of the API, made from the handlers and their types.
 
-use crate::{api, error, lti, probes, view, ws};
+use crate::{api, error, lti, probes, staff, view, ws};
 use axum::http::header;
 use utoipa::{
     Modify, OpenApi,
@@ -23,6 +23,7 @@ use utoipa::{
         api::course::people, api::lti::overview, api::lti::add, api::lti::guides, api::lti::invite, api::lti::approve, api::lti::reject,
         lti::login, lti::login_form, lti::launch_by_hand, lti::launch, lti::by_hand, lti::launch_lab, lti::jwks, lti::storage,
         lti::choose, lti::choose_script, lti::register, lti::register_script,
+        staff::offer, staff::login, staff::callback,
         probes::healthz, probes::readyz, probes::metrics, show,
     ),
     components(schemas(error::ErrorView, view::RefusalView, view::LabSummaryView)),

@@ -59,8 +59,8 @@ pub(crate) async fn redeem(
 
 pub(crate) async fn login_create(tx: &mut Tx, (login, bearer): &(Login, TokenHash)) -> Result<(), Failure> {
     let done = sqlx::query(
-        "INSERT INTO login (id, subject, name, role, course, lab, plan, created_at, expires_at, bearer)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+        "INSERT INTO login (id, subject, name, role, course, lab, plan, created_at, expires_at, bearer, sponsor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
     )
     .bind(login.id.to_string())
     .bind(login.subject.as_str())
@@ -72,6 +72,7 @@ pub(crate) async fn login_create(tx: &mut Tx, (login, bearer): &(Login, TokenHas
     .bind(login.created_at.0)
     .bind(login.expires_at.0)
     .bind(bearer.0.to_vec())
+    .bind(login.sponsor.as_ref().map(ToString::to_string))
     .execute(tx.conn())
     .await?;
     if done.rows_affected() == 0 {
@@ -150,6 +151,7 @@ pub(crate) fn read_login(r: &AnyRow) -> Result<Login, Failure> {
         course: CourseId(row::text(r, "course")?),
         lab: row::text_opt(r, "lab")?.map(Into::into),
         plan: row::text_opt(r, "plan")?.map(Into::into),
+        sponsor: row::text_opt(r, "sponsor")?.map(Into::into),
         created_at: row::time(r, "created_at")?,
         expires_at: row::time(r, "expires_at")?,
     })
@@ -218,7 +220,12 @@ pub(crate) async fn sweep(tx: &mut Tx, at: &Timestamp) -> Result<u64, Failure> {
         dropped += done.rows_affected();
     }
     // who knows a platform's name can begin logins without end, and nobody asks about one that came to nothing
-    let states = sqlx::query("DELETE FROM lti_state WHERE expires_at <= $1").bind(at.0);
-    dropped += states.execute(tx.conn()).await?.rows_affected();
+    for states in [
+        "DELETE FROM lti_state WHERE expires_at <= $1",
+        "DELETE FROM staff_state WHERE expires_at <= $1",
+    ] {
+        let states = sqlx::query(states).bind(at.0);
+        dropped += states.execute(tx.conn()).await?.rows_affected();
+    }
     Ok(dropped)
 }

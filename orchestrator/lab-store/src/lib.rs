@@ -39,6 +39,7 @@ mod provisioning;
 mod recording;
 mod row;
 mod s3;
+mod staff;
 mod statement;
 mod store;
 mod vouchers;

@@ -23,6 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("grades", include_str!("../migrations/0007_grades.sql")),
     ("privacy", include_str!("../migrations/0008_privacy.sql")),
     ("platforms", include_str!("../migrations/0009_platforms.sql")),
+    ("staff", include_str!("../migrations/0010_staff.sql")),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

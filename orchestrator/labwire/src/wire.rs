@@ -251,6 +251,7 @@ pub fn settings(config: &Config, holder: String) -> Settings {
         installation: config.installation.clone(),
         public_url: config.public_url.clone(),
         private_hosts: config.lti.private_hosts.clone(),
+        staff: config.staff.clone(),
         holder,
         sandboxes_max: config.limits.sandboxes_max,
         pools: config.pools.clone(),

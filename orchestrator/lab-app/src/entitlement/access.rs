@@ -9,7 +9,7 @@ use crate::{
 use lab_core::{
     CourseId, SessionId,
     entitlement::Feature,
-    launch::{Login, Role, TicketScope},
+    launch::{Login, Reach, Role, TicketScope},
     port::{AuditEvent, ErrorKind, Session},
     provisioning::SessionState,
 };
@@ -17,10 +17,11 @@ use tokio::sync::mpsc;
 
 /// Whether the login may know that the session exists.
 pub(crate) fn may_know(login: &Login, session: &Session) -> bool {
-    match login.role {
-        Role::Learner => owns(login, session),
-        Role::Teacher => login.course == session.course,
-        Role::Operations => true,
+    match login.role.reach() {
+        Reach::Nobodys => false,
+        Reach::Own => owns(login, session),
+        Reach::Course => login.course == session.course,
+        Reach::All => true,
     }
 }
 
@@ -38,11 +39,11 @@ impl App {
         }
     }
 
-    /// The session, if the login may see its terminals: its learner and the course's teachers, never operations.
+    /// The session, if the login may see its terminals: its learner and who helps in the course, never operations.
     pub(crate) async fn session_for_terminals(&self, login: &Login, id: SessionId) -> Result<Session, AppError> {
         let session = self.session_for(login, id).await?;
-        if login.role == Role::Operations {
-            return Err(AppError::not_allowed("operations do not see terminals"));
+        if !login.role.sees_terminals() {
+            return Err(AppError::not_allowed("your role does not see terminals"));
         }
         Ok(session)
     }
@@ -193,10 +194,10 @@ impl App {
             Some(id) => {
                 self.session_for(login, id).await?;
             }
-            None if login.role != Role::Operations => {
+            None if login.role == Role::Operations => {}
+            None => {
                 return Err(AppError::not_allowed("name a session; the whole log is for operations"));
             }
-            None => {}
         }
         Ok(self.ports.store.audit_list(session).await?)
     }

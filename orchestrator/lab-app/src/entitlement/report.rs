@@ -72,7 +72,7 @@ impl App {
             sessions,
             recorder_lag_bytes: self.metrics.recorder_lag_bytes.get(),
             ledger: self.ports.store.ledger_sums().await.ok(),
-            terminals_attached: attached(Role::Learner) + attached(Role::Teacher),
+            terminals_attached: Role::ALL.into_iter().filter(|r| r.sees_terminals()).map(attached).sum(),
         }
     }
 
@@ -81,6 +81,9 @@ impl App {
     /// # Errors
     /// `not-allowed` when the filter asks for more.
     pub async fn usage(&self, login: &Login, filter: UsageFilter) -> Result<Vec<UsageRow>, AppError> {
+        if !login.role.sees_usage() {
+            return Err(AppError::not_allowed("your role does not see what was used"));
+        }
         let wanted = SessionFilter {
             course: filter.course,
             subject: filter.subject,

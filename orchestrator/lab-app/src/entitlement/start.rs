@@ -7,8 +7,8 @@ use lab_core::{
     entitlement::{GrantBalance, HOLD_CHUNK_SECS, MINIMUM_TO_START_SECS, Plan, Refusal, source},
     journal::CheckOutcome,
     lab::LabVersion,
-    launch::{Login, Role},
-    port::{Admission, AdmitRequest, ErrorKind, Session, SessionFilter},
+    launch::{Login, Reach, Role},
+    port::{Admission, AdmitRequest, Session, SessionFilter},
 };
 use std::collections::HashMap;
 
@@ -46,7 +46,13 @@ impl App {
     pub async fn me(&self, login: &Login) -> Result<Me, AppError> {
         let grants = match login.role {
             Role::Learner => self.ports.store.grant_list(&login.subject, Some(&login.course)).await?,
-            Role::Teacher | Role::Operations => Vec::new(),
+            Role::Teacher
+            | Role::Coach
+            | Role::Author
+            | Role::Enrolment
+            | Role::Manager
+            | Role::Sponsor
+            | Role::Operations => Vec::new(),
         };
         Ok(Me {
             login: login.clone(),
@@ -202,17 +208,14 @@ fn points_total(lab: &LabVersion) -> u32 {
 /// The filter, narrowed to what the login may know.
 pub(crate) fn scoped(login: &Login, mut filter: SessionFilter) -> Result<SessionFilter, AppError> {
     let other_course = filter.course.as_ref().is_some_and(|c| *c != login.course);
-    match login.role {
-        Role::Operations => {}
-        _ if other_course => {
-            return Err(AppError::refused(
-                ErrorKind::Denied,
-                "not-allowed",
-                "you may see your own course only",
-            ));
+    match login.role.reach() {
+        Reach::All => {}
+        Reach::Nobodys => return Err(AppError::not_allowed("your role sees no sessions")),
+        Reach::Own | Reach::Course if other_course => {
+            return Err(AppError::not_allowed("you may see your own course only"));
         }
-        Role::Teacher => filter.course = Some(login.course.clone()),
-        Role::Learner => {
+        Reach::Course => filter.course = Some(login.course.clone()),
+        Reach::Own => {
             filter.course = Some(login.course.clone());
             filter.subject = Some(login.subject.clone());
         }

@@ -5,7 +5,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use lab_core::{
     Timestamp, TokenHash,
     entitlement::Code,
-    launch::{LaunchClaims, LaunchRefusal, Role},
+    launch::{LaunchClaims, LaunchRefusal},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -171,7 +171,7 @@ impl Keyring {
         if now.secs() > claims.exp.saturating_add(LEEWAY_SECS) {
             return Err(LaunchRefusal::Expired);
         }
-        if claims.role == Role::Learner && claims.lab.is_none() {
+        if !claims.is_whole() {
             return Err(LaunchRefusal::Malformed);
         }
         Ok(claims)

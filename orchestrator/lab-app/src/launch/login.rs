@@ -63,6 +63,7 @@ impl App {
             course: claims.course,
             lab: claims.lab,
             plan: claims.plan,
+            sponsor: claims.sponsor,
             created_at: now,
             expires_at: now.plus(self.settings.bearer_ttl),
         };

@@ -4,7 +4,7 @@ use super::mint;
 use crate::{App, AppError};
 use lab_core::{
     Timestamp, TokenHash, WriterId,
-    launch::{Login, Role, Ticket, TicketScope},
+    launch::{Login, Ticket, TicketScope},
     port::ErrorKind,
 };
 use std::time::Duration;
@@ -56,8 +56,10 @@ impl App {
                 self.session_for_terminals(login, *session).await?;
             }
             TicketScope::Wall { course } => {
-                if login.role != Role::Teacher {
-                    return Err(AppError::not_allowed("the wall is for the teachers of a course"));
+                if !login.role.helps() {
+                    return Err(AppError::not_allowed(
+                        "the wall is for the teachers and coaches of a course",
+                    ));
                 }
                 if *course != login.course {
                     return Err(AppError::not_found("the course"));

@@ -30,7 +30,13 @@ impl App {
         let version = notice.version();
         let acknowledged_at = match login.role {
             Role::Learner => self.ports.store.notice_acknowledged(&login.subject, &version).await?,
-            Role::Teacher | Role::Operations => None,
+            Role::Teacher
+            | Role::Coach
+            | Role::Author
+            | Role::Enrolment
+            | Role::Manager
+            | Role::Sponsor
+            | Role::Operations => None,
         };
         let due = acknowledged_at.is_none() && self.could_start(login).await?;
         Ok(Told {

@@ -10,7 +10,6 @@ use crate::{AppError, Metrics, Ports, Settings};
 use lab_core::{
     SessionId, TerminalIndex,
     agent::SnapshotFrame,
-    launch::Role,
     port::ErrorKind,
     terminal::{SessionNotice, TimeNotice, ToBrowser},
 };
@@ -178,11 +177,11 @@ impl Hubs {
 
     /// Attaches a browser tab. Works before the sandbox exists.
     pub async fn attach(&self, session: SessionId, viewer: Viewer) -> Result<Ends, AppError> {
-        if viewer.role == Role::Operations {
+        if !viewer.role.sees_terminals() {
             return Err(AppError::refused(
                 ErrorKind::Denied,
                 "not-allowed",
-                "operations see no terminals",
+                "this role sees no terminals",
             ));
         }
         let row = self

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use lab_core::{
     CheckId, TerminalIndex,
     agent::{AgentFrame, ToAgent},
-    launch::Role,
     limits::INPUT_BYTES_MAX,
     terminal::{FromBrowser, ToBrowser, Window},
 };
@@ -87,7 +86,7 @@ impl Hub {
         let allowed = self
             .attachments
             .get(&id)
-            .is_some_and(|a| a.viewer.owner || a.viewer.role == Role::Teacher);
+            .is_some_and(|a| a.viewer.owner || a.viewer.role.helps());
         let up = self.link.is_up();
         if !(allowed && up) {
             self.tell_one(id, refusal(if allowed { "away" } else { "not-allowed" }));

@@ -32,6 +32,7 @@ fn claims() -> LaunchClaims {
         course: "net".into(),
         lab: Some("tiny".into()),
         plan: None,
+        sponsor: None,
     }
 }
 

@@ -4,39 +4,13 @@
 //! elsewhere is refused. The bearer rotates; a WebSocket is opened by a single-use *ticket*.
 
 pub mod lti;
+mod role;
+pub mod staff;
 
-use crate::{CourseId, LabId, LaunchId, LoginId, PlanId, SessionId, Subject, Timestamp, TokenHash};
+pub use role::{Bound, Reach, Role};
+
+use crate::{CourseId, LabId, LaunchId, LoginId, PlanId, SessionId, SponsorId, Subject, Timestamp, TokenHash};
 use serde::{Deserialize, Serialize};
-
-/// What a person may do. Checked on every route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// Own sessions only.
-    Learner,
-    /// Sees, watches, helps and replays every session of the course.
-    Teacher,
-    /// Sessions' states, usage and health of everything; no terminal contents.
-    Operations,
-}
-
-impl Role {
-    /// The public name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Learner => "learner",
-            Self::Teacher => "teacher",
-            Self::Operations => "operations",
-        }
-    }
-
-    /// Back from the name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Learner, Self::Teacher, Self::Operations]
-            .into_iter()
-            .find(|r| r.name() == name)
-    }
-}
 
 /// The claims of a signed launch link (a JWT, HS256, `kid` in its header).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +29,7 @@ pub struct LaunchClaims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     pub role: Role,
-    /// Empty for operations.
+    /// Empty where the role is bound to none.
     pub course: CourseId,
     /// None for staff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +37,21 @@ pub struct LaunchClaims {
     /// A plan the link asks for; the learner must hold a grant of it all the same, except that a plan without lab time needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanId>,
+    /// Whose statement; for sponsors alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sponsor: Option<SponsorId>,
+}
+
+impl LaunchClaims {
+    /// Whether they name what a login of their role is bound to.
+    pub fn is_whole(&self) -> bool {
+        let bound = match self.role.bound() {
+            Bound::Course => !self.course.as_str().is_empty(),
+            Bound::Sponsor => self.sponsor.is_some(),
+            Bound::Nothing => true,
+        };
+        bound && (self.role != Role::Learner || self.lab.is_some())
+    }
 }
 
 /// Why a launch was refused: each has its own page.
@@ -110,6 +99,8 @@ pub struct Login {
     /// The lab of the link, for learners.
     pub lab: Option<LabId>,
     pub plan: Option<PlanId>,
+    /// Of a sponsor's login.
+    pub sponsor: Option<SponsorId>,
     pub created_at: Timestamp,
     /// The bearer is refused from here on; rotation moves it.
     pub expires_at: Timestamp,

@@ -9,6 +9,7 @@ mod money;
 mod platform;
 mod privacy;
 mod runtime;
+mod staff;
 mod store;
 
 pub use blobs::*;
@@ -20,6 +21,7 @@ pub use money::*;
 pub use platform::*;
 pub use privacy::*;
 pub use runtime::*;
+pub use staff::*;
 pub use store::*;
 
 /// What a caller can do about an error; drives retry and HTTP status.

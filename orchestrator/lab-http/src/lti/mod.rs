@@ -1,12 +1,16 @@
 //! The door for learning platforms: launches by LTI come as forms of other sites' pages, and are answered by pages or by a redirect
 //! to `/launch`, never by JSON.
 
-mod cookie;
 mod page;
 mod picker;
 mod register;
 
-use crate::{error::ApiError, origin::is_ours, state::HttpState};
+use crate::{
+    cookie::{self, Of},
+    error::ApiError,
+    origin::is_ours,
+    state::HttpState,
+};
 use axum::{
     Json,
     body::Bytes,
@@ -210,7 +214,7 @@ fn begun_response(state: &HttpState, begun: &Begun) -> Response {
         Some(offer) => page::keep(begun, offer),
         None => redirect(&begun.auth_url),
     };
-    if let Some(cookie) = cookie::set(&state.settings.public_url, &begun.state, &begun.browser) {
+    if let Some(cookie) = cookie::set(Of::Lti, &state.settings.public_url, &begun.state, &begun.browser) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     no_store(response)
@@ -226,7 +230,7 @@ async fn arrive(state: &HttpState, uri: &Uri, headers: &HeaderMap, params: Sent)
         // owner, and sign a visitor in as somebody else.
         let own_page = headers.contains_key(header::ORIGIN) && is_ours(headers, &state.origin);
         let kept = params.filled("labwire_browser").filter(|_| own_page).map(str::to_owned);
-        let browser = |state: &str| cookie::get(headers, state).or_else(|| kept.clone());
+        let browser = |state: &str| cookie::get(Of::Lti, headers, state).or_else(|| kept.clone());
         state.app.lti_token(&params, &Browser(&browser)).await
     } else {
         // as browsers know it, whatever a proxy made of it

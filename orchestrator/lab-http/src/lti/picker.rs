@@ -3,8 +3,7 @@
 //! Both languages are in the page, and a style shows the one whose button is checked: it works without a script. The script only
 //! adds the search, and presses the second page's button.
 
-use super::page::html_styled;
-use crate::{HttpSettings, headers::content_policy, origin::origin_of};
+use crate::{HttpSettings, headers::content_policy, origin::origin_of, page::html_styled};
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,

@@ -1,7 +1,11 @@
 //! What a platform's administrator sees who registered it, mostly within a frame of the platform.
 
-use super::page::{both, html};
-use crate::{HttpSettings, headers::content_policy, origin::origin_of};
+use crate::{
+    HttpSettings,
+    headers::content_policy,
+    origin::origin_of,
+    page::{both, html},
+};
 use axum::{
     http::{StatusCode, header},
     response::Response,

@@ -37,14 +37,17 @@ pub struct LaunchRequest {
 pub struct LoginView {
     pub id: String,
     pub name: String,
-    /// `learner`, `teacher`, `operations`.
+    /// `learner`, `teacher`, `coach`, `author`, `enrolment`, `manager`, `sponsor`, `operations`.
     pub role: String,
-    /// Empty for operations.
+    /// Empty where the role is bound to none.
     pub course: String,
     /// The lab of the link, for learners.
     pub lab: Option<String>,
     /// The plan the link asks for.
     pub plan: Option<String>,
+    /// Whose statement, for sponsors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sponsor: Option<String>,
 }
 
 impl From<&Login> for LoginView {
@@ -56,8 +59,17 @@ impl From<&Login> for LoginView {
             course: l.course.to_string(),
             lab: l.lab.as_ref().map(ToString::to_string),
             plan: l.plan.as_ref().map(ToString::to_string),
+            sponsor: l.sponsor.as_ref().map(ToString::to_string),
         }
     }
+}
+
+/// Whether staff can sign in.
+#[derive(Serialize, ToSchema)]
+pub struct StaffOfferView {
+    /// Where; missing: they cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
 }
 
 /// A bearer and whose it is.

@@ -25,6 +25,7 @@ use tower::ServiceExt;
 
 pub const COURSE: &str = "net-101";
 pub const LAB: &str = "ping";
+pub const SPONSOR: &str = "esp";
 /// What a fake says when it fails on purpose; must never leave.
 pub const PRIVATE: &str = "planned failure";
 /// No test waits longer than this for anything.
@@ -161,6 +162,7 @@ impl Kit {
             course: COURSE.into(),
             lab: (role == Role::Learner).then(|| LAB.into()),
             plan: None,
+            sponsor: (role == Role::Sponsor).then(|| SPONSOR.into()),
         }
     }
 

@@ -160,6 +160,7 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
             ("course", Of::Person),
             ("lab", Of::Person),
             ("plan", Of::Person),
+            ("sponsor", Of::Person),
         ],
     ),
     (
@@ -465,6 +466,7 @@ async fn signed_in(school: &School, subject: &str, name: &str, role: Role) {
         course: school.course.clone(),
         lab: None,
         plan: None,
+        sponsor: Some(subject.into()),
         created_at: at(0),
         expires_at: at(900),
     };

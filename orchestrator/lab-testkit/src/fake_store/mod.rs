@@ -10,6 +10,7 @@ mod operations;
 mod pool;
 mod privacy;
 mod sessions;
+mod staff;
 mod state;
 mod vouchers;
 

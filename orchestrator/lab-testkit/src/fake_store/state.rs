@@ -6,7 +6,7 @@ use lab_core::{
     entitlement::{Grant, Plan},
     journal::CheckOutcome,
     lab::LabVersion,
-    launch::{Login, Ticket},
+    launch::{Login, Ticket, staff::StaffState},
     metering::{Transaction, UsageRow},
     operations::LaunchPause,
     port::{AuditEvent, ChunkAppend, Course, Lease, Redeem, Session, StoreError, TransitionRow, recorder_lease},
@@ -46,6 +46,7 @@ pub(super) struct State {
     pub swept: HashSet<GrantId>,
     pub vouchers: super::vouchers::Vouchers,
     pub lti: super::lti::LtiTables,
+    pub staff_states: HashMap<TokenHash, StaffState>,
     pub grades: super::grades::Grades,
     pub accounts: super::accounts::Accounts,
     pub privacy: super::privacy::PrivacyTables,
@@ -244,11 +245,12 @@ impl State {
     }
 
     pub fn sweep(&mut self, at: Timestamp) -> u64 {
-        let before = self.redeemed.len() + self.tickets.len() + self.logins.len();
+        let before = self.redeemed.len() + self.tickets.len() + self.logins.len() + self.staff_states.len();
+        self.staff_states.retain(|_, s| at < s.expires_at);
         self.redeemed.retain(|_, (_, until)| at < until.plus(DAY));
         self.tickets.retain(|_, t| at < t.expires_at.plus(DAY));
         self.logins.retain(|_, row| at < row.login.expires_at.plus(DAY));
-        let left = self.redeemed.len() + self.tickets.len() + self.logins.len();
+        let left = self.redeemed.len() + self.tickets.len() + self.logins.len() + self.staff_states.len();
         (before - left) as u64 + self.lti.sweep(at, at.minus(DAY))
     }
 }

@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use lab_app::launch::Keyring;
 use lab_core::{
-    CourseId, LabId, LaunchId, PlanId, Subject,
+    CourseId, LabId, LaunchId, PlanId, SponsorId, Subject,
     lab::Span,
-    launch::{LaunchClaims, Role},
+    launch::{Bound, LaunchClaims, Role},
     port::{Clock, Entropy, Store},
 };
 use std::{process::ExitCode, time::Duration};
@@ -20,6 +20,7 @@ use std::{process::ExitCode, time::Duration};
     after_help = "Examples:\n  labwire link --learner ada --course net --lab ospf-triangle --valid 10m\n  \
                         labwire link --learner ada --name 'Ada Lovelace' --course net --lab ospf-triangle --plan QUALIFYING\n  \
                         labwire link --learner curie --name 'Prof. Curie' --course net --role teacher\n  \
+                        labwire link --learner esp --name 'ESP Dakar' --sponsor esp --role sponsor --valid 1h\n  \
                         labwire link --learners class.csv --course net --lab ospf-triangle --valid 2h"
 )]
 pub struct LinkArgs {
@@ -28,8 +29,12 @@ pub struct LinkArgs {
     /// Shown to teachers
     #[arg(long, conflicts_with = "learners")]
     name: Option<String>,
+    /// The course it is for; not for author, sponsor and operations
     #[arg(long, value_name = "ID")]
-    course: String,
+    course: Option<String>,
+    /// The sponsor whose statement it opens; with --role sponsor only
+    #[arg(long, value_name = "ID")]
+    sponsor: Option<String>,
     /// The lab it opens; learners only
     #[arg(long, value_name = "ID")]
     lab: Option<String>,
@@ -39,7 +44,7 @@ pub struct LinkArgs {
     /// How long it can be used: 90s, 10m, 2h
     #[arg(long, default_value = "10m", value_parser = span)]
     valid: Span,
-    /// learner, teacher or operations
+    /// learner, teacher, coach, author, enrolment, manager, sponsor or operations
     #[arg(long, default_value = "learner", value_parser = role)]
     role: Role,
 }
@@ -49,7 +54,7 @@ pub(super) fn span(text: &str) -> Result<Span, String> {
 }
 
 fn role(text: &str) -> Result<Role, String> {
-    Role::from_name(text).ok_or_else(|| "use learner, teacher or operations".to_owned())
+    Role::from_name(text).ok_or_else(|| format!("use one of {}", Role::names()))
 }
 
 pub async fn run(config: Config, args: LinkArgs) -> Result<ExitCode> {
@@ -57,11 +62,26 @@ pub async fn run(config: Config, args: LinkArgs) -> Result<ExitCode> {
     let store = wire::store(&config).await?;
     match (&args.lab, args.role) {
         (None, Role::Learner) => bail!("--lab is missing: name the lab the link opens; `labwire lab ls` lists them"),
-        (Some(_), Role::Teacher | Role::Operations) => {
-            bail!("--lab is for learners' links; leave it out for {}", args.role.name())
+        (Some(_), role) if role != Role::Learner => {
+            bail!("--lab is for learners' links; leave it out for {}", role.name())
         }
-        (Some(lab), Role::Learner) if store.lab_latest(&LabId(lab.clone())).await?.is_none() => {
+        (Some(lab), _) if store.lab_latest(&LabId(lab.clone())).await?.is_none() => {
             bail!("--lab {lab} is not published; `labwire lab ls` lists what is, `labwire lab publish FILE` adds one")
+        }
+        _ => {}
+    }
+    match args.role.bound() {
+        Bound::Course if args.course.is_none() => {
+            bail!(
+                "--course is missing: a link of the role {} is for one course",
+                args.role.name()
+            )
+        }
+        Bound::Sponsor if args.sponsor.is_none() => {
+            bail!("--sponsor is missing: the link opens one sponsor's statement; `labwire sponsor --help` says more")
+        }
+        Bound::Course | Bound::Nothing if args.sponsor.is_some() => {
+            bail!("--sponsor is for --role sponsor; leave it out for {}", args.role.name())
         }
         _ => {}
     }
@@ -77,7 +97,14 @@ pub async fn run(config: Config, args: LinkArgs) -> Result<ExitCode> {
             name: learner.name.or_else(|| args.name.clone()),
             lab: args.lab.clone().map(LabId),
             plan: args.plan.clone().map(PlanId),
-            ..claims(&config, args.role, &learner.id, CourseId(args.course.clone()), valid)
+            sponsor: args.sponsor.clone().map(SponsorId),
+            ..claims(
+                &config,
+                args.role,
+                &learner.id,
+                CourseId(args.course.clone().unwrap_or_default()),
+                valid,
+            )
         };
         let link = url(&config, &keyring, &claims);
         if args.learners.is_class() {
@@ -106,6 +133,7 @@ pub fn claims(config: &Config, role: Role, subject: &str, course: CourseId, vali
         course,
         lab: None,
         plan: None,
+        sponsor: None,
     }
 }
 

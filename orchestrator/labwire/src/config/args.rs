@@ -73,6 +73,16 @@ pub struct ConfigArgs {
         hide = true
     )]
     pub metrics_token: Option<String>,
+    /// Client secret at the provider where staff sign in; as a variable only, where other users do not see it
+    #[arg(
+        long,
+        global = true,
+        env = "LABWIRE_STAFF_CLIENT_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true,
+        hide = true
+    )]
+    pub staff_client_secret: Option<String>,
     /// The lab-agent program
     #[arg(long, global = true, env = "LABWIRE_AGENT", value_name = "FILE")]
     pub agent: Option<String>,

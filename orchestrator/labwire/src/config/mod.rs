@@ -12,12 +12,13 @@ mod pools;
 mod privacy;
 mod read;
 mod reader;
+mod staff;
 mod storage;
 
 pub use accounts::{AccountsConfig, MailConfig};
 pub use args::ConfigArgs;
 pub use controller::ControllerConfig;
-use lab_app::launch::Key;
+use lab_app::launch::{Key, staff::StaffSettings};
 use lab_core::{entitlement::Plan, port::Course, provisioning::PoolSettings};
 use lab_runtime_kubernetes::runtime::Connect;
 pub use privacy::PrivacyConfig;
@@ -55,6 +56,8 @@ pub struct Config {
     pub courses: Vec<Course>,
     pub http: HttpConfig,
     pub lti: LtiConfig,
+    /// Where staff sign in, where they do.
+    pub staff: Option<StaffSettings>,
     /// Budgets, costs, and who is told.
     pub accounts: AccountsConfig,
     pub privacy: PrivacyConfig,
@@ -236,6 +239,7 @@ impl Config {
                 "demos_dir": self.http.demos_dir.as_deref().map(yaml),
             },
             "lti": {"private_hosts": self.lti.private_hosts},
+            "staff_login": staff::shown(self.staff.as_ref()),
             "privacy": self.privacy.shown(),
             "log": {"format": if self.log.json { "json" } else { "human" }, "filter": self.log.filter},
         });

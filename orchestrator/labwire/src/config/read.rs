@@ -123,6 +123,7 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
     let courses = courses(top.list("courses", problems), problems);
     let http = http(args, top.section("http", problems), base, problems);
     let lti = lti(top.section("lti", problems), problems);
+    let staff = super::staff::read(args, &mut top, base, problems);
     let accounts = super::accounts::read(&mut top, problems);
     let privacy = super::privacy::read(top.section("privacy", problems), problems);
     let log = log(args, top.section("log", problems), problems);
@@ -147,6 +148,7 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
         courses,
         http,
         lti,
+        staff,
         accounts,
         privacy,
         log,

@@ -38,6 +38,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("bollard", &["lab-runtime-docker"]),
     ("pdf-writer", &["lab-app"]),
     ("lettre", &["lab-platform"]),
+    ("openidconnect", &["lab-app"]),
     ("clap", &["labwire"]),
     ("anyhow", &["labwire", "lab-e2e"]),
     ("kube", &["lab-runtime-kubernetes"]),

@@ -1,7 +1,7 @@
 //! A verified launch becomes a launch link: which lab, which course, which plan.
 
 use super::{broken, mark};
-use crate::{App, AppError};
+use crate::{App, AppError, launch::LINK_VALID};
 use lab_core::{
     GrantId, LabId, LaunchId, PlanId,
     entitlement::Grant,
@@ -14,9 +14,6 @@ use lab_core::{
 };
 use std::time::Duration;
 use uuid::Uuid;
-
-/// The link is opened by the redirect that carries it.
-const LINK_VALID: Duration = Duration::from_mins(1);
 
 /// Of somebody whose platform tells no name: as much of the platform's identifier as a teacher needs to tell two apart.
 const PSEUDONYM_CHARS: usize = 12;
@@ -69,6 +66,7 @@ impl App {
             course: course.id,
             lab: if learner { lab } else { None },
             plan: registration.plan.clone().filter(|_| learner),
+            sponsor: None,
         };
         tracing::info!(registration = %registration.id, role = claims.role.name(), course = %claims.course, "launch by LTI");
         Ok(self.keyring.sign(&claims))

@@ -47,8 +47,10 @@ impl App {
     /// # Errors
     /// `not-allowed`; `members-unavailable` with what the platform said.
     pub async fn course_people(&self, login: &Login) -> Result<CoursePeople, AppError> {
-        if login.role != Role::Teacher {
-            return Err(AppError::not_allowed("who is in a course, its teachers see"));
+        if !login.role.helps() {
+            return Err(AppError::not_allowed(
+                "who is in a course, its teachers and coaches see",
+            ));
         }
         let rosters = self.ports.store.lti_roster_list(&login.course).await?;
         let mut found = CoursePeople {

@@ -123,13 +123,16 @@ pub async fn statement(store: &dyn Store, of: StatementOf, period: Period) -> Re
 }
 
 impl App {
-    /// See [`statement`]; for operations, and written down as seen.
+    /// See [`statement`]; for operations, and a sponsor's own for that sponsor. Written down as seen.
     ///
     /// # Errors
     /// `not-allowed`, and as there.
     pub async fn statement(&self, login: &Login, of: StatementOf, period: Period) -> Result<StatementFile, AppError> {
-        if login.role != Role::Operations {
-            return Err(AppError::not_allowed("statements are for operations"));
+        let own = matches!(&of, StatementOf::Sponsor(sponsor) if login.sponsor.as_ref() == Some(sponsor));
+        if !(login.role == Role::Operations || (login.role == Role::Sponsor && own)) {
+            return Err(AppError::not_allowed(
+                "statements are for operations, and each sponsor's own for that sponsor",
+            ));
         }
         let detail = format!("{} {} {} to {}", of.kind(), of.id(), period.from, period.until);
         self.audit_append(login, "statement", None, &detail).await?;

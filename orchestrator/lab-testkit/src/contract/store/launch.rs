@@ -234,6 +234,7 @@ fn login(role: Role, expires: i64) -> Login {
         course: "net-101".into(),
         lab: Some("tiny".into()),
         plan: Some("QUALIFYING".into()),
+        sponsor: (role == Role::Sponsor).then(|| "esp".into()),
         created_at: at(0),
         expires_at: at(expires),
     }

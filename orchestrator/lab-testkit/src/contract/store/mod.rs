@@ -23,6 +23,7 @@ pub mod pool;
 pub mod privacy;
 pub mod provisioning;
 pub mod recording;
+pub mod staff;
 
 /// One `#[tokio::test]` a promise. `$open` is an async function that gives an `Arc<dyn Store>` that is empty, and whatever
 /// must live as long as it.
@@ -51,6 +52,9 @@ macro_rules! store_contract {
             a_name_is_one_platforms_whoever_comes_first
             an_invitation_that_nobody_answered_goes_and_who_waits_stays
             a_course_knows_where_each_of_its_platforms_lists_its_people
+        );
+        $crate::store_contract!(@stage $open, staff:
+            a_sign_in_under_way_is_there_until_it_expires
         );
         $crate::store_contract!(@stage $open, entitlement:
             a_grant_is_issued_once

@@ -403,6 +403,7 @@ pub async fn who_is_forgotten_leaves_a_ledger_that_adds_up_and_nothing_else(stor
         course: school.course.clone(),
         lab: Some("tiny".into()),
         plan: None,
+        sponsor: None,
         created_at: at(0),
         expires_at: at(900),
     };
