@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { en } from '../src/i18n/en';
 import { fr } from '../src/i18n/fr';
-import { clockTime, span } from '../src/i18n/index.svelte';
+import { clockTime, momentIn, setLanguage, span } from '../src/i18n/index.svelte';
 
 const parts = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map((part) => part[1]).sort();
 
@@ -38,6 +38,15 @@ describe('French and English', () => {
     }
   });
 
+  it('say every refusal of a lab and its next step', () => {
+    const refusals = codes('entitlement/mod.rs', /impl Refusal[\s\S]*?\n}/, /"([a-z-]+)"/g);
+    expect(refusals).toContain('course-closed');
+    for (const code of refusals.filter((code) => code !== 'privacy-notice')) {
+      expect(en).toHaveProperty([`error.${code}`]);
+      expect(en).toHaveProperty([`error.${code}.next`]);
+    }
+  });
+
   it('say every state of a session', () => {
     for (const state of ['requested', 'queued', 'provisioning', 'ready', 'frozen', 'stopping', 'ended', 'failed']) {
       expect(en).toHaveProperty([`state.${state}`]);
@@ -61,4 +70,26 @@ describe('French and English', () => {
 it('times read as people write them', () => {
   expect([5, 65, 600, 3723].map(clockTime)).toEqual(['0:05', '1:05', '10:00', '1:02:03']);
   expect([45, 90, 3600, 7500].map(span)).toEqual(['45 s', '2 min', '1 h 00', '2 h 05']);
+});
+
+describe('a course’s dates', () => {
+  const at = (text: string) => Date.parse(text) / 1000;
+
+  it('are those of its zone, on both sides of the hour that comes twice and on a leap day', () => {
+    vi.stubGlobal('document', { documentElement: {} });
+    setLanguage('en');
+    expect(momentIn(at('2026-10-25T00:30:00Z'), 'Europe/Paris')).toMatch(/October 25, 2026 at 02:30 AM GMT\+2/);
+    expect(momentIn(at('2026-10-25T01:30:00Z'), 'Europe/Paris')).toMatch(/October 25, 2026 at 02:30 AM GMT\+1/);
+    expect(momentIn(at('2027-03-28T01:00:00Z'), 'Europe/Paris')).toMatch(/March 28, 2027 at 03:00 AM GMT\+2/);
+    expect(momentIn(at('2028-02-29T22:59:59Z'), 'Europe/Paris')).toMatch(/February 29, 2028 at 11:59 PM/);
+    setLanguage('fr');
+    expect(momentIn(at('2028-02-29T22:59:59Z'), 'Europe/Paris')).toMatch(/29 février 2028.*23:59/);
+    setLanguage('en');
+    vi.unstubAllGlobals();
+  });
+
+  it('are in UTC where the zone is none, or none that there is', () => {
+    expect(momentIn(at('2027-06-30T22:00:00Z'), null)).toMatch(/June 30, 2027 at 10:00 PM UTC/);
+    expect(momentIn(at('2027-06-30T22:00:00Z'), 'Middle/Earth')).toMatch(/June 30, 2027 at 10:00 PM UTC/);
+  });
 });

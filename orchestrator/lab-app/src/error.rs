@@ -103,6 +103,12 @@ impl AppError {
                     format!("your plan allows {max} lab(s) at once; stop the other first")
                 }
                 Refusal::Paused { reason, .. } => format!("new labs are paused: {reason}"),
+                Refusal::CourseNotOpen { title, opens_at, .. } => {
+                    format!("the labs of {title} can be started from {opens_at}")
+                }
+                Refusal::CourseClosed { title, closed_at, .. } => {
+                    format!("{title} closed on {closed_at}: no new lab can be started, replays stay")
+                }
                 Refusal::Notice { .. } => "what is recorded of you has to be read first".into(),
             },
             _ => match self.kind() {

@@ -3,10 +3,11 @@
 //! The flow has seven stages, each a module here with the same name in every other layer:
 //! [`launch`] → [`entitlement`] → [`provisioning`] → [`terminal`] → [`recording`] → [`live`] → [`metering`].
 //! Beside them, [`grading`] takes what checks are worth back to the course. Around them: [`lab`] (what can run), [`agent`] (what the program inside a sandbox is told), [`journal`] (the
-//! byte-numbered log all of terminal, recording and live read), [`operations`] (the whole installation), and [`port`] (what the
+//! byte-numbered log all of terminal, recording and live read), [`operations`] (the whole installation), [`courses`] (their dates and their people), and [`port`] (what the
 //! outside must offer).
 
 pub mod agent;
+pub mod courses;
 pub mod entitlement;
 pub mod grading;
 pub mod html;

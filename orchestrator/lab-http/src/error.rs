@@ -163,6 +163,8 @@ fn next_step(code: &str, status: StatusCode) -> &'static str {
         "notice-changed" => "read the notice again, and acknowledge the version it has now",
         "recording-removed" => "nothing can be read of it any more; how long recordings are kept stands in the notice",
         "person-live" => "stop the lab that runs, then ask again",
+        "course-not-open" => "come back then",
+        "course-closed" => "read your replays, or ask your teacher for an extension",
         "launches-paused" => "come back later; a lab that runs already goes on",
         "foreign-origin" => "open the page from this installation's own address",
         _ => match status.as_u16() {

@@ -1,6 +1,6 @@
 //! Stage 2, entitlement: grants, and admission in one transaction.
 
-use crate::{costs, db::Tx, error::Failure, ledger, operations, pool, privacy, provisioning, row};
+use crate::{costs, courses, db::Tx, error::Failure, ledger, operations, pool, privacy, provisioning, row};
 use lab_core::{
     CourseId, GrantId, PlanId, SandboxId, SessionId, SponsorId, Subject, Timestamp,
     entitlement::{DAY, DayUse, Grant, GrantBalance, Refusal, TimeLeft, draw, source},
@@ -413,6 +413,10 @@ pub(crate) async fn admit(tx: &mut Tx, r: &AdmitRequest) -> Result<Admission, Fa
     let running = provisioning::running(tx.conn(), &r.subject, &r.course).await?;
     if let Some(same) = running.iter().find(|s| s.lab == r.lab) {
         return Ok(Admission::Running(same.clone()));
+    }
+    // before plans: whose course is over has often no time left either, and the reason is the course
+    if let Some(refusal) = courses::refusal(tx.conn(), &r.course, &r.subject, r.at).await? {
+        return Ok(Admission::Refused(refusal));
     }
     let terms = match spendable {
         Ok(terms) => terms,

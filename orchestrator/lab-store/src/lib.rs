@@ -17,6 +17,7 @@ mod audit;
 mod blobs;
 mod checks;
 mod costs;
+mod courses;
 mod db;
 mod dialect;
 mod entitlement;

@@ -24,6 +24,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("privacy", include_str!("../migrations/0008_privacy.sql")),
     ("platforms", include_str!("../migrations/0009_platforms.sql")),
     ("staff", include_str!("../migrations/0010_staff.sql")),
+    ("courses", include_str!("../migrations/0011_courses.sql")),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

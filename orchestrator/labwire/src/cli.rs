@@ -2,8 +2,8 @@
 
 use crate::{
     command::{
-        self, controller, doctor, drain, grant, health, lab, link, lti, migrate, person, plan, reconcile, recording,
-        refund, retention, sandbox, serve, session, sponsor, statement, usage, voucher,
+        self, controller, course, doctor, drain, grant, health, lab, link, lti, migrate, person, plan, reconcile,
+        recording, refund, retention, sandbox, serve, session, sponsor, statement, usage, voucher,
     },
     config::{Config, ConfigArgs},
 };
@@ -36,6 +36,9 @@ enum Command {
     /// Learning platforms that launch labs: Open edX, FUN, Moodle
     #[command(subcommand)]
     Lti(lti::LtiCommand),
+    /// Courses: when their labs can be started, and who is in them
+    #[command(subcommand)]
+    Course(course::CourseCommand),
     /// Give a learner lab time
     Grant(grant::GrantArgs),
     /// What kinds of learners get
@@ -110,6 +113,7 @@ impl Cli {
             Command::Controller => controller::run(&config).await,
             Command::Link(args) => link::run(config, args).await,
             Command::Lti(command) => lti::run(&config, command).await,
+            Command::Course(command) => course::run(&config, command).await,
             Command::Grant(args) => grant::run(&config, args).await,
             Command::Plan(command) => plan::run(&config, command).await,
             Command::Voucher(command) => voucher::run(config, command).await,

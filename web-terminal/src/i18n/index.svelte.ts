@@ -78,3 +78,15 @@ export function when(unix: number): string {
 export function moment(unix: number): string {
   return new Date(unix * 1000).toLocaleString(current, { dateStyle: 'medium', timeStyle: 'short' });
 }
+
+/** The same as a clock in a time zone shows it, with the zone's name; without a zone, or with one that this browser does not know, in UTC. */
+export function momentIn(unix: number, zone: string | null | undefined): string {
+  // `timeZoneName` cannot be said together with styles
+  const parts = { year: 'numeric', month: 'long', day: 'numeric', hour: '2-digit', minute: '2-digit', timeZoneName: 'short' } as const;
+  const shown = (timeZone: string) => new Date(unix * 1000).toLocaleString(current, { ...parts, timeZone });
+  try {
+    return shown(zone || 'UTC');
+  } catch {
+    return shown('UTC');
+  }
+}

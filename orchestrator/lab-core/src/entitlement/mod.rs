@@ -39,6 +39,8 @@ pub mod source {
     /// Paid for.
     pub const ORDER: &str = "order";
     pub const VOUCHER: &str = "voucher";
+    /// By a list of a course's people.
+    pub const ENROLMENT: &str = "enrolment";
     /// While a sponsor says so.
     pub const SPONSOR: &str = "sponsor";
     /// To make good what went wrong: its seconds are nobody's purchase, and come from the account `goodwill`.
@@ -111,6 +113,18 @@ pub enum Refusal {
     Concurrency { max: u32, running: Vec<SessionId> },
     /// Operations paused new launches: in their words, and when to come back.
     Paused { reason: String, until: Option<Timestamp> },
+    /// The course's run has not begun; `zone`: what to write the time in, as with the next.
+    CourseNotOpen {
+        title: String,
+        opens_at: Timestamp,
+        zone: Option<String>,
+    },
+    /// The course's run is over, for this learner. Their replays stay.
+    CourseClosed {
+        title: String,
+        closed_at: Timestamp,
+        zone: Option<String>,
+    },
     /// They have not been told yet what is recorded of them; nothing else is in the way.
     Notice { version: NoticeVersion },
 }
@@ -124,6 +138,8 @@ impl Refusal {
             Self::DailyCap { .. } => "daily-cap",
             Self::Concurrency { .. } => "concurrency",
             Self::Paused { .. } => "launches-paused",
+            Self::CourseNotOpen { .. } => "course-not-open",
+            Self::CourseClosed { .. } => "course-closed",
             Self::Notice { .. } => "privacy-notice",
         }
     }

@@ -1,6 +1,6 @@
 //! Labwire's state. Operations are use cases: each is one transaction, idempotent, and enforces the limits it uses.
 
-use super::{ErrorKind, GradeStore, LtiStore, MoneyStore, PrivacyStore, StaffStore};
+use super::{CourseStore, ErrorKind, GradeStore, LtiStore, MoneyStore, PrivacyStore, StaffStore};
 use crate::{
     CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, PlanId, SandboxId, SessionId, Subject, Timestamp,
     TokenHash, VoucherBatchId,
@@ -254,7 +254,7 @@ pub enum Redeem {
 
 /// See the module's doc. Times are handed in, never read.
 #[async_trait]
-pub trait Store: LtiStore + GradeStore + MoneyStore + PrivacyStore + StaffStore {
+pub trait Store: LtiStore + GradeStore + MoneyStore + PrivacyStore + StaffStore + CourseStore {
     /// Whether it answers; for `/readyz`.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -310,7 +310,7 @@ pub trait Store: LtiStore + GradeStore + MoneyStore + PrivacyStore + StaffStore 
     /// Judges a code ([`crate::entitlement::judge`]) and issues its grant, in one transaction: a code gives one grant to one learner, however
     /// often and from wherever it is typed. Counts wrong codes.
     async fn voucher_redeem(&self, redemption: &Redemption) -> Result<Redeemed, StoreError>;
-    /// One transaction: the running session, or limits checked, a warm sandbox of this version claimed if there is one (the
+    /// One transaction: the running session, or the course's run and limits checked, a warm sandbox of this version claimed if there is one (the
     /// oldest ready), session inserted, time held.
     async fn admit(&self, request: &AdmitRequest) -> Result<Admission, StoreError>;
 

@@ -3,6 +3,7 @@
 use super::Acknowledgement;
 use crate::{
     CourseId, GrantId, LabId, PlanId, SessionId, Subject, Timestamp,
+    courses::Enrolment,
     launch::{Login, Role},
 };
 use serde::Serialize;
@@ -74,6 +75,8 @@ pub struct Footprint {
     pub logins: u64,
     pub vouchers: u64,
     pub notices: u64,
+    /// Courses that list them, and people whom they coach there.
+    pub enrolments: u64,
     /// Lines of the audit log that they wrote, or that are about them by name.
     pub audit: u64,
 }
@@ -91,6 +94,8 @@ pub struct Traces {
     /// Tabs that are signed in, or were within the last day.
     pub logins: Vec<Login>,
     pub notices: Vec<Acknowledgement>,
+    /// What courses' organisers wrote of them.
+    pub enrolments: Vec<Enrolment>,
     pub vouchers: Vec<RedeemedVoucher>,
 }
 

@@ -220,7 +220,7 @@ impl From<Me> for MeView {
 /// Why a learner gets no lab, with the numbers of it.
 #[derive(Serialize, ToSchema)]
 pub struct RefusalView {
-    /// `no-labs`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `privacy-notice`.
+    /// `no-labs`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `course-not-open`, `course-closed`, `privacy-notice`.
     pub refusal: String,
     /// With `no-labs`: the plan the learner has.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -240,9 +240,19 @@ pub struct RefusalView {
     /// With `launches-paused`: operations' own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// With `launches-paused`: when to come back, where it was said; with `daily-cap`: when there is more. Unix seconds.
+    /// With `launches-paused`: when to come back, where it was said; with `daily-cap`: when there is more; with `course-not-open`: when it
+    /// opens. Unix seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
+    /// With `course-closed`: when it closed for this learner. Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+    /// With `course-not-open` and `course-closed`: the course's title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// With them: the time zone to write the time in, where the course has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     /// With `privacy-notice`: which has to be acknowledged by `POST /notice`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -259,6 +269,9 @@ impl From<&Refusal> for RefusalView {
             running: None,
             reason: None,
             until: None,
+            since: None,
+            title: None,
+            zone: None,
             version: None,
         };
         match r {
@@ -271,6 +284,14 @@ impl From<&Refusal> for RefusalView {
             Refusal::Concurrency { max, running } => {
                 view.max = Some(*max);
                 view.running = Some(running.iter().map(ToString::to_string).collect());
+            }
+            Refusal::CourseNotOpen { title, opens_at, zone } => {
+                view.until = Some(opens_at.secs());
+                (view.title, view.zone) = (Some(title.clone()), zone.clone());
+            }
+            Refusal::CourseClosed { title, closed_at, zone } => {
+                view.since = Some(closed_at.secs());
+                (view.title, view.zone) = (Some(title.clone()), zone.clone());
             }
             Refusal::Notice { version } => view.version = Some(version.to_string()),
             Refusal::Paused { reason, until } => {

@@ -154,6 +154,8 @@ pub struct FootprintView {
     pub logins: u64,
     pub vouchers: u64,
     pub notices: u64,
+    /// Courses that list them, and people whom they coach there.
+    pub enrolments: u64,
     pub audit: u64,
 }
 
@@ -167,6 +169,7 @@ impl From<Footprint> for FootprintView {
             logins: f.logins,
             vouchers: f.vouchers,
             notices: f.notices,
+            enrolments: f.enrolments,
             audit: f.audit,
         }
     }

@@ -18,6 +18,10 @@ const DELETED: &[&str] = &[
     "DELETE FROM check_outcome WHERE session IN (SELECT id FROM session WHERE subject = $1)",
     "DELETE FROM ticket WHERE login IN (SELECT id FROM login WHERE subject = $1)",
     "DELETE FROM login WHERE subject = $1",
+    "DELETE FROM enrolment WHERE subject = $1",
+    "DELETE FROM course_extension WHERE subject = $1",
+    // whom they looked after has no coach now
+    "UPDATE enrolment SET coach = NULL WHERE coach = $1",
     "DELETE FROM voucher_guess WHERE subject = $1",
     // what is not sent to the course by now never is, and what comes of a send under way finds no row
     "DELETE FROM grade WHERE subject = $1",

@@ -1,6 +1,6 @@
 //! Whom we know, and what is here of them.
 
-use crate::{error::Failure, launch, row};
+use crate::{courses, error::Failure, launch, row};
 use lab_core::{
     Subject,
     privacy::{Acknowledgement, Footprint, NoticeVersion, PEOPLE_PAGE, PersonSummary, RedeemedVoucher, Traces},
@@ -18,6 +18,7 @@ pub(super) async fn list(conn: &mut AnyConnection, text: &str) -> Result<Vec<Per
            UNION ALL SELECT subject, '', 0, 0, 1, created_at FROM lab_grant
            UNION ALL SELECT subject, CASE WHEN name = subject THEN '' ELSE name END, 0, 0, 0, created_at FROM login
            UNION ALL SELECT subject, '', 0, 0, 0, acknowledged_at FROM notice_ack
+           UNION ALL SELECT subject, name, 0, 0, 0, enrolled_at FROM enrolment
          ) AS seen
          WHERE substr(subject, 1, 7) <> 'erased:'
          GROUP BY subject
@@ -56,6 +57,7 @@ pub(super) async fn footprint(conn: &mut AnyConnection, subject: &Subject) -> Re
              (SELECT COUNT(*) FROM login WHERE subject = $1) AS logins,
              (SELECT COUNT(*) FROM voucher WHERE redeemed_by = $1) AS vouchers,
              (SELECT COUNT(*) FROM notice_ack WHERE subject = $1) AS notices,
+             (SELECT COUNT(*) FROM enrolment WHERE subject = $1 OR coach = $1) AS enrolments,
              (SELECT COUNT(*) FROM audit WHERE actor = $1 OR about = $1) AS audit",
     )
     .bind(subject.as_str())
@@ -69,6 +71,7 @@ pub(super) async fn footprint(conn: &mut AnyConnection, subject: &Subject) -> Re
         logins: row::unsigned(&r, "logins")?,
         vouchers: row::unsigned(&r, "vouchers")?,
         notices: row::unsigned(&r, "notices")?,
+        enrolments: row::unsigned(&r, "enrolments")?,
         audit: row::unsigned(&r, "audit")?,
     })
 }
@@ -87,8 +90,9 @@ pub(super) async fn traces(conn: &mut AnyConnection, subject: &Subject) -> Resul
          WHERE v.redeemed_by = $1 ORDER BY v.redeemed_at, v.grant_id",
     )
     .bind(subject.as_str())
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    let enrolments = courses::enrolments_of(conn, subject).await?;
     let notice = |r: &AnyRow| {
         Ok::<_, Failure>(Acknowledgement {
             subject: subject.clone(),
@@ -108,6 +112,7 @@ pub(super) async fn traces(conn: &mut AnyConnection, subject: &Subject) -> Resul
     Ok(Traces {
         logins: logins.iter().map(launch::read_login).collect::<Result<_, _>>()?,
         notices: notices.iter().map(notice).collect::<Result<_, _>>()?,
+        enrolments,
         vouchers: vouchers.iter().map(voucher).collect::<Result<_, _>>()?,
     })
 }

@@ -3,6 +3,7 @@
 use crate::{postgres::Schema, sqlite};
 use lab_core::{
     LoginId, SessionId, TokenHash, VoucherBatchId,
+    courses::{Enrolment, Extension},
     entitlement::{Redeemed, Redemption, VoucherBatch},
     grading::{GradeAddress, GradeTarget},
     journal::CheckOutcome,
@@ -12,7 +13,7 @@ use lab_core::{
     },
     metering::{Alert, AlertChannel, AlertOf},
     operations::{PauseChange, PauseNotice},
-    port::{AuditEvent, PrivacyStore as _, Store},
+    port::{AuditEvent, EnrolRequest, PrivacyStore as _, Store},
     privacy::{Acknowledgement, Erased, Erasure, NoticeVersion, pseudonym},
     provisioning::{EndReason, SessionEvent},
 };
@@ -121,6 +122,24 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
             ("source", Of::Nobody),
             ("voided_reason", Of::Words),
             ("sponsor", Of::Nobody),
+        ],
+    ),
+    (
+        "course_run",
+        &[("course", Of::Nobody), ("zone", Of::Nobody), ("site", Of::Nobody)],
+    ),
+    ("course_extension", &[("course", Of::Nobody), ("subject", Of::Person)]),
+    (
+        "enrolment",
+        &[
+            ("course", Of::Nobody),
+            ("subject", Of::Person),
+            ("name", Of::Person),
+            ("cohort", Of::Person),
+            ("site", Of::Person),
+            ("coach", Of::Person),
+            ("external", Of::Person),
+            ("plan", Of::Person),
         ],
     ),
     (
@@ -378,6 +397,7 @@ async fn traces(store: Arc<dyn Store>) {
         .await
         .unwrap();
     voucher(&school).await;
+    listed(&school).await;
     told_outside(&school).await;
     let attempt = Attempt {
         at: at(0),
@@ -480,6 +500,36 @@ async fn signed_in(school: &School, subject: &str, name: &str, role: Role) {
         expires_at: at(900),
     };
     school.store.ticket_create(&ticket).await.unwrap();
+}
+
+/// In a course, with longer than the others; the teacher coaches somebody else.
+async fn listed(school: &School) {
+    let (course, store) = (school.course.clone(), &school.store);
+    let enrolment = |subject: &str, name: &str, coach: &str| Enrolment {
+        course: course.clone(),
+        subject: subject.into(),
+        name: name.into(),
+        cohort: None,
+        site: None,
+        coach: Some(coach.into()),
+        external: Some(subject.into()),
+        plan: None,
+        enrolled_at: at(0),
+    };
+    let request = EnrolRequest {
+        course: course.clone(),
+        people: vec![enrolment(SUBJECT, NAME, "coach"), enrolment("lin", "Lin", TEACHER)],
+        plans: Vec::new(),
+        at: at(0),
+    };
+    store.enrol(&request).await.unwrap();
+    let extension = Extension {
+        course,
+        subject: SUBJECT.into(),
+        until: at(900),
+        given_at: at(0),
+    };
+    store.extension_put(&extension).await.unwrap();
 }
 
 /// One that they redeemed, and one that they only guessed.

@@ -3,6 +3,7 @@
 //! One mutex is the transaction. Operations for [`Faults`] carry the method's name.
 
 mod accounts;
+mod courses;
 mod grades;
 mod ledger;
 mod lti;
@@ -107,12 +108,12 @@ impl Store for FakeStore {
 
     async fn course_put(&self, course: &Course) -> Result<(), StoreError> {
         self.run("course_put", |s| {
-            s.courses.insert(course.id.clone(), course.clone());
+            s.titles.insert(course.id.clone(), course.clone());
             Ok(())
         })
     }
     async fn course_list(&self) -> Result<Vec<Course>, StoreError> {
-        self.run("course_list", |s| Ok(s.courses.values().cloned().collect()))
+        self.run("course_list", |s| Ok(s.titles.values().cloned().collect()))
     }
     async fn launch_redeem(&self, id: LaunchId, at: Timestamp, keep_until: Timestamp) -> Result<Redeem, StoreError> {
         self.run("launch_redeem", |s| Ok(s.launch_redeem(id, at, keep_until)))

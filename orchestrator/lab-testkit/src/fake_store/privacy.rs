@@ -226,6 +226,7 @@ impl State {
             logins: n(self.logins.values().filter(|l| l.login.subject == *subject).count()),
             vouchers: n(self.vouchers.of(subject).len()),
             notices: n(self.privacy.notices.keys().filter(|(s, _)| s == subject).count()),
+            enrolments: self.courses.of(subject),
             audit: n(self
                 .audit
                 .iter()
@@ -262,6 +263,9 @@ impl State {
         for ((subject, _), at) in &self.privacy.notices {
             seen(subject, "", *at);
         }
+        for e in self.courses.enrolments.values() {
+            seen(&e.subject, &e.name, e.enrolled_at);
+        }
         let text = text.to_lowercase();
         let mut people: Vec<PersonSummary> = all
             .into_values()
@@ -294,6 +298,7 @@ impl State {
         Traces {
             logins,
             notices,
+            enrolments: self.enrolments_of(subject),
             vouchers: self.vouchers.of(subject),
         }
     }
@@ -345,6 +350,7 @@ impl State {
         for g in self.grants.values_mut().filter(|g| g.subject == e.subject) {
             g.subject.clone_from(&e.pseudonym);
         }
+        self.courses.forget(&e.subject);
         self.grades.forget(&e.subject);
         self.accounts.forget(&e.subject);
         self.vouchers.rename(&e.subject, &e.pseudonym);

@@ -44,6 +44,9 @@ impl State {
         if let Some(same) = running.iter().find(|s| s.lab == r.lab) {
             return Ok(Admission::Running(same.clone()));
         }
+        if let Some(refusal) = self.course_refusal(&r.course, &r.subject, r.at) {
+            return Ok(Admission::Refused(refusal));
+        }
         let mut grants = self.grants_of(&r.subject, Some(&r.course));
         grants.retain(|g| g.is_valid(r.at));
         let plan_named = grants.first().map(|g| g.grant.plan.clone());

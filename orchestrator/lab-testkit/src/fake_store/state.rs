@@ -25,7 +25,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) struct State {
     pub labs: HashMap<LabDigest, LabVersion>,
     pub latest: BTreeMap<LabId, LabDigest>,
-    pub courses: BTreeMap<CourseId, Course>,
+    pub titles: BTreeMap<CourseId, Course>,
+    pub courses: super::courses::CourseTables,
     pub redeemed: HashMap<LaunchId, (Timestamp, Timestamp)>,
     pub logins: HashMap<LoginId, LoginRow>,
     pub tickets: HashMap<TokenHash, Ticket>,

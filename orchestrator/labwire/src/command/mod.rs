@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod controller;
+pub mod course;
 pub mod doctor;
 pub mod drain;
 pub mod grant;

@@ -114,6 +114,7 @@ fn print(footprint: &Footprint) {
         ("tabs signed in", footprint.logins),
         ("vouchers redeemed", footprint.vouchers),
         ("notices acknowledged", footprint.notices),
+        ("courses that list them, people they coach", footprint.enrolments),
         ("lines of the audit log by or about them", footprint.audit),
     ]
     .iter()

@@ -244,3 +244,78 @@ fn health_of_no_server_says_how_to_start_one() {
     assert!(!out.status.success());
     assert!(text(&out.stderr).contains("labwire serve"), "{}", text(&out.stderr));
 }
+
+/// Standard error of a command that must fail.
+fn fails(dir: &Path, args: &[&str]) -> String {
+    let out = labwire(dir, args);
+    assert!(
+        !out.status.success(),
+        "labwire {}: {}",
+        args.join(" "),
+        text(&out.stdout)
+    );
+    text(&out.stderr)
+}
+
+#[test]
+fn a_course_is_given_its_dates_closed_and_extended_for_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = fails(
+        dir.path(),
+        &["course", "add", "net", "--closes", "2027-06-30T22:00:00Z"],
+    );
+    assert!(said.contains("--title"), "{said}");
+    let said = fails(
+        dir.path(),
+        &["course", "add", "net", "--title", "Réseaux", "--closes", "2027-06-30"],
+    );
+    assert!(said.contains("2027-06-30T23:59:59+02:00, or never"), "{said}");
+    let add = [
+        "course",
+        "add",
+        "net",
+        "--title",
+        "Réseaux",
+        "--opens",
+        "2024-02-29T08:00:00+01:00",
+        "--closes",
+        "2099-06-30T23:59:59+02:00",
+    ];
+    let said = ok(
+        dir.path(),
+        &[&add[..], &["--zone", "Europe/Paris", "--site", "FabLab"]].concat(),
+    );
+    assert!(
+        said.contains("opens 2024-02-29T07:00:00Z, closes 2099-06-30T21:59:59Z (shown in Europe/Paris)"),
+        "{said}"
+    );
+    let said = fails(
+        dir.path(),
+        &["course", "add", "net", "--closes", "2024-02-29T07:00:00Z"],
+    );
+    assert!(
+        said.contains("--closes") && said.contains("close it after it opens"),
+        "{said}"
+    );
+    assert!(ok(dir.path(), &["course", "ls"]).contains("net     open  2024-02-29T07:00:00Z"));
+
+    let said = fails(
+        dir.path(),
+        &["course", "extend", "net", "ada", "--until", "2099-01-01T00:00:00Z"],
+    );
+    assert!(said.contains("closes on 2099-06-30T21:59:59Z"), "{said}");
+    assert!(ok(dir.path(), &["course", "close", "net"]).contains("No new lab"));
+    let said = ok(
+        dir.path(),
+        &["course", "extend", "net", "ada", "--until", "2099-01-01T00:00:00Z"],
+    );
+    assert!(said.contains("no lab time left"), "{said}");
+    let shown = ok(dir.path(), &["course", "show", "net"]);
+    assert!(
+        shown.contains("closed") && shown.contains("ada") && shown.contains("FabLab"),
+        "{shown}"
+    );
+    assert!(ok(dir.path(), &["course", "add", "net", "--closes", "never"]).contains("It is open now"));
+    assert!(ok(dir.path(), &["course", "show", "other"]).contains("always open"));
+    assert!(fails(dir.path(), &["course", "close", "other"]).contains("labwire course add other"));
+}

@@ -1,9 +1,10 @@
 //! A verified launch becomes a launch link: which lab, which course, which plan.
 
-use super::{broken, mark};
+use super::broken;
 use crate::{App, AppError, launch::LINK_VALID};
 use lab_core::{
     GrantId, LabId, LaunchId, PlanId,
+    courses::{FORGOTTEN_MAX, plan_grant},
     entitlement::Grant,
     grading::GradeTarget,
     launch::{
@@ -161,13 +162,9 @@ impl App {
             sponsor: None,
             plan: plan.id,
         };
-        let of = [grant.subject.to_string(), course.id.to_string(), grant.plan.to_string()];
         for forgotten in 0..FORGOTTEN_MAX {
             // the id of somebody who was forgotten is on a grant of nobody now: they begin anew
-            let again = forgotten.to_string();
-            let mut parts: Vec<&str> = of.iter().map(String::as_str).collect();
-            parts.extend((forgotten > 0).then_some(again.as_str()));
-            grant.id = GrantId(mark("grant", &parts).0);
+            grant.id = plan_grant(&grant.subject, &grant.course, &grant.plan, forgotten);
             if theirs.iter().any(|g| g.grant.id == grant.id) {
                 return Ok(());
             }
@@ -179,6 +176,3 @@ impl App {
         Err(broken("this person was forgotten too often"))
     }
 }
-
-/// Times a person is forgotten and comes back by LTI: whoever does that every month is here for years.
-const FORGOTTEN_MAX: u32 = 64;

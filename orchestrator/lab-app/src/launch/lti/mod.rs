@@ -41,18 +41,10 @@ use lab_core::{
     launch::lti::{Attempt, LtiRefusal, RegistrationId, Version},
     port::ErrorKind,
 };
-use uuid::Uuid;
 
-/// What marks of used states and nonces are made from, so that they are nobody's link by accident.
-const MARKS: Uuid = Uuid::from_u128(0x6c61_6277_6972_4500_8c6f_6c74_692f_6d6b);
-
-/// The mark in `launch_used` of something that counts once. Parts are told apart by their lengths.
+/// The mark in `launch_used` of something that counts once.
 fn mark(kind: &str, parts: &[&str]) -> LaunchId {
-    let mut text = kind.to_owned();
-    for part in parts {
-        text.push_str(&format!("\n{}:{part}", part.len()));
-    }
-    LaunchId(Uuid::new_v5(&MARKS, text.as_bytes()))
+    LaunchId(lab_core::mark(kind, parts))
 }
 
 impl App {

@@ -9,6 +9,7 @@
 )]
 
 pub mod accounts;
+pub mod courses;
 pub mod entitlement;
 pub mod fixture;
 pub mod grades;
@@ -176,6 +177,17 @@ macro_rules! store_contract {
             nobody_is_alerted_to_what_a_forgotten_person_spent
             nothing_that_comes_late_brings_back_who_was_forgotten
             of_a_click_and_an_erasure_at_once_one_wins
+        );
+        $crate::store_contract!(@stage $open, courses:
+            a_run_is_as_it_was_last_put
+            a_closed_run_takes_no_new_lab_and_keeps_its_replays
+            a_course_without_a_run_is_open
+            an_extension_is_one_learners
+            a_list_enrolled_twice_is_enrolled_once
+            a_list_with_a_fault_enrols_nobody
+            a_course_lists_so_many_and_no_more
+            of_two_lists_at_once_each_grant_is_issued_once
+            who_is_forgotten_is_in_no_course_and_may_come_anew
         );
         $crate::store_contract!(@stage $open, history:
             any_history_leaves_the_ledger_right

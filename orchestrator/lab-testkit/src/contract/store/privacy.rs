@@ -420,6 +420,7 @@ pub async fn who_is_forgotten_leaves_a_ledger_that_adds_up_and_nothing_else(stor
         logins: 1,
         vouchers: 0,
         notices: 1,
+        enrolments: 0,
         audit: 0,
     };
     assert_eq!(before, there);

@@ -1,0 +1,11 @@
+//! Courses and their people, beside the seven stages: when a course's labs can be started (its *run*), and who is in it (its *enrolments*).
+//!
+//! A course without a run is always open, and nobody needs to be enrolled to use a link: both are what an organiser adds.
+
+mod people;
+mod run;
+
+pub use people::{
+    ENROLMENTS_MAX, Enrolled, Enrolment, EnrolmentProblem, FIELD_CHARS_MAX, FORGOTTEN_MAX, KEY_CHARS_MAX, plan_grant,
+};
+pub use run::{CourseRun, Extension, Phase, RunProblem, SITE_CHARS_MAX, TITLE_CHARS_MAX};

@@ -1,0 +1,45 @@
+//! What is stored of courses: their runs, and who is in them. Part of [`super::Store`], in a trait of its own.
+
+use super::StoreError;
+use crate::{
+    CourseId, Subject, Timestamp,
+    courses::{CourseRun, Enrolled, Enrolment, Extension},
+    entitlement::Plan,
+};
+use async_trait::async_trait;
+
+/// People to enrol, all or none.
+#[derive(Clone, Debug)]
+pub struct EnrolRequest {
+    pub course: CourseId,
+    /// All of that course.
+    pub people: Vec<Enrolment>,
+    /// The plans they name: a grant of each is issued to whom it names, once ([`crate::courses::plan_grant`]).
+    pub plans: Vec<Plan>,
+    pub at: Timestamp,
+}
+
+/// See the module's doc.
+#[async_trait]
+pub trait CourseStore: Send + Sync + 'static {
+    /// Makes or changes a course's run, its title included. From then on [`super::Store::admit`] goes by it; a click whose transaction was under way
+    /// may still go by the old one.
+    async fn run_put(&self, run: &CourseRun) -> Result<(), StoreError>;
+    async fn run_get(&self, course: &CourseId) -> Result<Option<CourseRun>, StoreError>;
+    /// By course.
+    async fn run_list(&self) -> Result<Vec<CourseRun>, StoreError>;
+    /// Gives a learner longer, or sets when that ends anew.
+    async fn extension_put(&self, extension: &Extension) -> Result<(), StoreError>;
+    /// By person.
+    async fn extension_list(&self, course: &CourseId) -> Result<Vec<Extension>, StoreError>;
+
+    /// Adds people to a course, or changes what is written of them, and gives each the grant of their plan, in one transaction. The same again
+    /// changes nothing. Refused when the course would have more than [`crate::courses::ENROLMENTS_MAX`].
+    async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError>;
+    /// Who is in a course, by person.
+    async fn enrolment_list(&self, course: &CourseId) -> Result<Vec<Enrolment>, StoreError>;
+    /// The courses somebody is in, by course.
+    async fn enrolments_of(&self, subject: &Subject) -> Result<Vec<Enrolment>, StoreError>;
+    /// Takes somebody out of a course; whether they were in it. Their grants and sessions stay.
+    async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError>;
+}

@@ -1,0 +1,193 @@
+//! Courses: their runs, and who is in them.
+
+use super::{FakeStore, state::State};
+use async_trait::async_trait;
+use lab_core::{
+    CourseId, Subject, Timestamp,
+    courses::{CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, plan_grant},
+    entitlement::{Grant, Plan, Refusal, source},
+    port::{Course, CourseStore, EnrolRequest, StoreError},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+#[derive(Debug, Default)]
+pub(super) struct CourseTables {
+    runs: BTreeMap<CourseId, CourseRun>,
+    extensions: BTreeMap<(CourseId, Subject), Extension>,
+    pub enrolments: BTreeMap<(CourseId, Subject), Enrolment>,
+}
+
+impl CourseTables {
+    /// Rows that name a person.
+    pub fn of(&self, subject: &Subject) -> u64 {
+        let names = |e: &&Enrolment| e.subject == *subject || e.coach.as_ref() == Some(subject);
+        self.enrolments.values().filter(names).count() as u64
+    }
+
+    pub fn forget(&mut self, subject: &Subject) {
+        self.enrolments.retain(|(_, s), _| s != subject);
+        self.extensions.retain(|(_, s), _| s != subject);
+        for e in self.enrolments.values_mut() {
+            e.coach = e.coach.take().filter(|c| c != subject);
+        }
+    }
+}
+
+impl State {
+    /// A run with the title that its course has now.
+    fn run(&self, course: &CourseId) -> Option<CourseRun> {
+        let run = self.courses.runs.get(course)?;
+        Some(CourseRun {
+            title: self.titles.get(course)?.title.clone(),
+            ..run.clone()
+        })
+    }
+
+    pub fn course_refusal(&self, course: &CourseId, subject: &Subject, at: Timestamp) -> Option<Refusal> {
+        let extended = self.courses.extensions.get(&(course.clone(), subject.clone()));
+        self.run(course)?.refusal(extended.map(|e| e.until), at)
+    }
+
+    pub fn enrolments_of(&self, subject: &Subject) -> Vec<Enrolment> {
+        let all = self.courses.enrolments.values();
+        all.filter(|e| e.subject == *subject).cloned().collect()
+    }
+
+    fn enrol(&mut self, request: &EnrolRequest) -> Result<Enrolled, StoreError> {
+        self.may_enrol(request)?;
+        let title = request.course.to_string();
+        let id = request.course.clone();
+        self.titles.entry(id.clone()).or_insert(Course { id, title });
+        let mut done = Enrolled::default();
+        for person in &request.people {
+            let key = (person.course.clone(), person.subject.clone());
+            let known = self.courses.enrolments.get(&key);
+            let row = Enrolment {
+                enrolled_at: known.map_or(person.enrolled_at, |k| k.enrolled_at),
+                ..person.clone()
+            };
+            match known {
+                None => done.added += 1,
+                Some(k) if *k == row => done.unchanged += 1,
+                Some(_) => done.changed += 1,
+            }
+            self.courses.enrolments.insert(key, row);
+            let plan = request
+                .plans
+                .iter()
+                .find(|p| Some(&p.id) == person.plan.as_ref() && p.labs);
+            if let Some(plan) = plan {
+                done.grants += u32::from(self.grant_once(person, plan, request.at)?);
+            }
+        }
+        Ok(done)
+    }
+
+    /// Everything that refuses a list, before anything is changed.
+    fn may_enrol(&self, request: &EnrolRequest) -> Result<(), StoreError> {
+        let conflict = |what, id: String, detail: String| Err(StoreError::Conflict { what, id, detail });
+        for person in &request.people {
+            if person.course != request.course {
+                return conflict("enrolment", person.subject.to_string(), "of another course".into());
+            }
+            if let Some(plan) = &person.plan
+                && (!request.plans.iter().any(|p| p.id == *plan) || !self.plans.contains_key(plan))
+            {
+                return Err(StoreError::NotFound {
+                    what: "plan",
+                    id: plan.to_string(),
+                });
+            }
+        }
+        let mut all: std::collections::BTreeSet<&Subject> = request.people.iter().map(|p| &p.subject).collect();
+        let there = self.courses.enrolments.keys().filter(|(c, _)| *c == request.course);
+        all.extend(there.map(|(_, s)| s));
+        if all.len() > ENROLMENTS_MAX {
+            let detail = format!("{} people; a course lists at most {ENROLMENTS_MAX}", all.len());
+            return conflict("course", request.course.to_string(), detail);
+        }
+        Ok(())
+    }
+
+    fn grant_once(&mut self, person: &Enrolment, plan: &Plan, at: Timestamp) -> Result<bool, StoreError> {
+        for forgotten in 0..FORGOTTEN_MAX {
+            let id = plan_grant(&person.subject, &person.course, &plan.id, forgotten);
+            match self.grants.get(&id) {
+                Some(grant) if grant.subject == person.subject => return Ok(false),
+                Some(_) => {}
+                None => {
+                    let grant = Grant {
+                        id,
+                        subject: person.subject.clone(),
+                        course: person.course.clone(),
+                        plan: plan.id.clone(),
+                        seconds: plan.seconds,
+                        priority: 0,
+                        effective_at: at,
+                        expires_at: at.plus(Duration::from_hours(24) * plan.valid_days),
+                        created_at: at,
+                        source: source::ENROLMENT.into(),
+                        sponsor: None,
+                    };
+                    return self.grant_issue(&grant).map(|()| true);
+                }
+            }
+        }
+        Err(StoreError::Conflict {
+            what: "enrolment",
+            id: person.subject.to_string(),
+            detail: "this person was forgotten too often".into(),
+        })
+    }
+}
+
+#[async_trait]
+impl CourseStore for FakeStore {
+    async fn run_put(&self, run: &CourseRun) -> Result<(), StoreError> {
+        self.run("run_put", |s| {
+            let (id, title) = (run.course.clone(), run.title.clone());
+            s.titles.insert(id.clone(), Course { id, title });
+            s.courses.runs.insert(run.course.clone(), run.clone());
+            Ok(())
+        })
+    }
+    async fn run_get(&self, course: &CourseId) -> Result<Option<CourseRun>, StoreError> {
+        self.run("run_get", |s| Ok(s.run(course)))
+    }
+    async fn run_list(&self) -> Result<Vec<CourseRun>, StoreError> {
+        self.run("run_list", |s| {
+            Ok(s.courses.runs.keys().filter_map(|c| s.run(c)).collect())
+        })
+    }
+    async fn extension_put(&self, extension: &Extension) -> Result<(), StoreError> {
+        self.run("extension_put", |s| {
+            let key = (extension.course.clone(), extension.subject.clone());
+            s.courses.extensions.insert(key, extension.clone());
+            Ok(())
+        })
+    }
+    async fn extension_list(&self, course: &CourseId) -> Result<Vec<Extension>, StoreError> {
+        self.run("extension_list", |s| {
+            let all = s.courses.extensions.values();
+            Ok(all.filter(|e| e.course == *course).cloned().collect())
+        })
+    }
+    async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError> {
+        self.run("enrol", |s| s.enrol(request))
+    }
+    async fn enrolment_list(&self, course: &CourseId) -> Result<Vec<Enrolment>, StoreError> {
+        self.run("enrolment_list", |s| {
+            let all = s.courses.enrolments.values();
+            Ok(all.filter(|e| e.course == *course).cloned().collect())
+        })
+    }
+    async fn enrolments_of(&self, subject: &Subject) -> Result<Vec<Enrolment>, StoreError> {
+        self.run("enrolments_of", |s| Ok(s.enrolments_of(subject)))
+    }
+    async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError> {
+        self.run("unenrol", |s| {
+            let key = (course.clone(), subject.clone());
+            Ok(s.courses.enrolments.remove(&key).is_some())
+        })
+    }
+}

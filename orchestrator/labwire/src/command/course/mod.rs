@@ -1,0 +1,71 @@
+//! `labwire course`: when a course's labs can be started, and who is in it.
+
+mod run;
+
+use crate::config::Config;
+use anyhow::Result;
+use clap::Subcommand;
+use lab_core::Timestamp;
+use std::process::ExitCode;
+
+#[derive(Subcommand, Debug)]
+pub enum CourseCommand {
+    /// Give a course its dates, or change them; what is not given stays
+    #[command(
+        after_help = "Examples:\n  labwire course add net --title 'Réseaux, printemps 2027' --opens 2027-03-01T08:00:00+01:00 \
+                          --closes 2027-06-30T23:59:59+02:00 --zone Europe/Paris --site 'FabLab de Brest'\n  \
+                          labwire course add net --closes never\n\n\
+                          A course that was never added is always open. Before it opens and after it closes no lab can be started; labs that run go on to \
+                          their end, and replays stay."
+    )]
+    Add(run::AddArgs),
+    /// List courses that have dates
+    #[command(after_help = "Example:\n  labwire course ls")]
+    Ls,
+    /// Show a course: its dates, who has longer
+    #[command(after_help = "Example:\n  labwire course show net")]
+    Show {
+        #[arg(value_name = "COURSE")]
+        course: String,
+    },
+    /// Close a course: from now on, or from a time on, no lab can be started
+    #[command(
+        after_help = "Examples:\n  labwire course close net\n  labwire course close net --at 2027-06-30T18:00:00+02:00"
+    )]
+    Close {
+        #[arg(value_name = "COURSE")]
+        course: String,
+        /// When; now when not given
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        at: Option<Timestamp>,
+    },
+    /// Let one learner start labs for longer than the others
+    #[command(after_help = "Example:\n  labwire course extend net ada --until 2027-07-31T23:59:59+02:00")]
+    Extend {
+        #[arg(value_name = "COURSE")]
+        course: String,
+        /// The learner, as `labwire person ls` names them
+        #[arg(value_name = "PERSON")]
+        person: String,
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        until: Timestamp,
+    },
+}
+
+pub async fn run(config: &Config, command: CourseCommand) -> Result<ExitCode> {
+    match command {
+        CourseCommand::Add(args) => run::add(config, args).await,
+        CourseCommand::Ls => run::ls(config).await,
+        CourseCommand::Show { course } => run::show(config, &course.into()).await,
+        CourseCommand::Close { course, at } => run::close(config, course.into(), at).await,
+        CourseCommand::Extend { course, person, until } => {
+            run::extend(config, course.into(), person.into(), until).await
+        }
+    }
+}
+
+/// A moment; a date alone would be another one in each time zone.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let remedy = "write it with its hour and offset, like 2027-06-30T23:59:59+02:00";
+    text.parse().map_err(|_| remedy.to_owned())
+}
