@@ -31,6 +31,7 @@ mod lti;
 mod metering;
 mod migrate;
 mod operations;
+mod orders;
 mod plans;
 mod pool;
 mod privacy;

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("accounts", include_str!("../migrations/0006_accounts.sql")),
     ("grades", include_str!("../migrations/0007_grades.sql")),
     ("privacy", include_str!("../migrations/0008_privacy.sql")),
+    ("orders", include_str!("../migrations/0012_orders.sql")),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

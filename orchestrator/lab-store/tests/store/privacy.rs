@@ -124,6 +124,16 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
         ],
     ),
     (
+        "lab_order",
+        &[
+            ("shop", Of::Nobody),
+            ("number", Of::Words),
+            ("order_key", Of::Nobody),
+            ("grant_id", Of::Nobody),
+            ("cancelled_reason", Of::Words),
+        ],
+    ),
+    (
         "lab_version",
         &[
             ("digest", Of::Nobody),
@@ -194,6 +204,17 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
         ],
     ),
     ("notice_ack", &[("subject", Of::Person), ("version", Of::Person)]),
+    (
+        "order_key",
+        &[
+            ("id", Of::Nobody),
+            ("shop", Of::Nobody),
+            ("key", Of::Nobody),
+            ("courses", Of::Nobody),
+            ("plans", Of::Nobody),
+            ("sponsor", Of::Nobody),
+        ],
+    ),
     (
         "plan",
         &[
