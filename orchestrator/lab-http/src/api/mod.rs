@@ -8,6 +8,7 @@ pub mod lab;
 pub mod launch;
 pub mod me;
 pub mod operations;
+pub mod order;
 pub mod pool;
 pub mod privacy;
 pub mod recording;
