@@ -5,6 +5,7 @@
 
 use crate::{
     AppError, Metrics, Ports, Settings,
+    entitlement::OrderPace,
     grading::Outbox,
     launch::{
         Keyring,
@@ -42,6 +43,7 @@ pub struct App {
     recordings: Recordings,
     pub(crate) wall: Arc<Wall>,
     pub(crate) operations: Operations,
+    pub(crate) order_pace: OrderPace,
     /// Woken when intent changed: the reconciler looks at once instead of at its next turn.
     pub(crate) intent: Arc<Notify>,
     /// Monotonic time of [`App::new`], for the uptime.
@@ -57,6 +59,7 @@ impl App {
             recordings: Recordings::new(ports.clone()),
             wall: Wall::new(ports.clone(), Arc::clone(&hubs)),
             operations: Operations::default(),
+            order_pace: OrderPace::default(),
             intent: Arc::new(Notify::new()),
             hubs,
             ports,

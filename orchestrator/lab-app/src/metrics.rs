@@ -18,6 +18,8 @@ pub struct Metrics {
     pub pool_claims_total: IntCounterVec,
     /// Codes that learners typed, by what came of them: `redeemed`, `again`, or why not.
     pub vouchers_total: IntCounterVec,
+    /// Orders of shops, by what came of them: `placed`, `again`, or why not.
+    pub orders_total: IntCounterVec,
     /// Sessions that wait for their turn. Of the process that reconciles; 0 in the others.
     pub queue_sessions: IntGauge,
     /// Click to turn, seconds, of every session that was not served from a pool.
@@ -99,6 +101,11 @@ impl Metrics {
             vouchers_total: new.counters(
                 "labwire_vouchers_total",
                 "Voucher codes typed, by what came of them",
+                &["outcome"],
+            )?,
+            orders_total: new.counters(
+                "labwire_orders_total",
+                "Orders of shops, by what came of them",
                 &["outcome"],
             )?,
             queue_sessions: new.gauge("labwire_queue_sessions", "Sessions that wait for their turn")?,

@@ -83,6 +83,10 @@ uuid_id!(
     VoucherBatchId
 );
 uuid_id!(
+    /// A key with which a shop orders lab time.
+    OrderKeyId
+);
+uuid_id!(
     /// A signed-in browser tab (a bearer), learner's or staff's.
     LoginId
 );

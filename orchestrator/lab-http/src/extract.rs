@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
     http::{StatusCode, request::Parts},
 };
-use lab_core::{SessionId, launch::Login};
+use lab_core::{SessionId, entitlement::OrderKey, launch::Login};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 
@@ -22,6 +22,17 @@ impl<S: Sync> FromRequestParts<S> for Signed {
             .cloned()
             .map(Self)
             .ok_or_else(ApiError::not_signed_in)
+    }
+}
+
+/// The shop that the guard let in.
+pub(crate) struct Shop(pub OrderKey);
+
+impl<S: Sync> FromRequestParts<S> for Shop {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let key = parts.extensions.get::<OrderKey>().cloned();
+        key.map(Self).ok_or_else(ApiError::not_signed_in)
     }
 }
 
@@ -110,6 +121,16 @@ impl<S: Send + Sync> FromRequestParts<S> for LabPath {
         }
         tracing::Span::current().record("lab.id", text.as_str());
         Ok(Self(text.into()))
+    }
+}
+
+/// The `{order}` in the path, as the shop numbered it.
+pub(crate) struct OrderNumber(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for OrderNumber {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        path_text(parts, state).await.map(Self)
     }
 }
 

@@ -3,17 +3,23 @@
 use crate::{error::ApiError, state::HttpState};
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::Next,
     response::Response,
 };
-use lab_core::{launch::Role, port::ErrorKind};
+use lab_core::{
+    entitlement::{ORDERS_A_MINUTE, OrderKey},
+    launch::Role,
+    port::ErrorKind,
+};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// Everyone, without a login: the launch itself, and sockets, which bring a ticket.
     Anyone,
+    /// A shop, by its order key, within its pace. What it may order is in the key.
+    Shop,
     /// A login of one of these roles. What of it the login may see, the app decides.
     Roles(&'static [Role]),
 }
@@ -52,6 +58,7 @@ impl Who {
     pub fn admits(self, role: Role) -> bool {
         match self {
             Self::Anyone => true,
+            Self::Shop => false,
             Self::Roles(roles) => roles.contains(&role),
         }
     }
@@ -84,6 +91,11 @@ pub(crate) async fn guard(
     let token = bearer(request.headers())
         .ok_or_else(ApiError::not_signed_in)?
         .to_owned();
+    if who == Who::Shop {
+        let key = shop(&state, &token).await?;
+        request.extensions_mut().insert(key);
+        return Ok(next.run(request).await);
+    }
     let login = state.app.authenticate(&token).await.map_err(|e| match e.kind() {
         ErrorKind::Unavailable | ErrorKind::Bug => ApiError::from(e),
         // every other answer means the same to the caller: this bearer opens nothing
@@ -95,4 +107,17 @@ pub(crate) async fn guard(
     request.extensions_mut().insert(Bearer(token));
     request.extensions_mut().insert(login);
     Ok(next.run(request).await)
+}
+
+/// Whose order key it is, unless it goes too fast.
+async fn shop(state: &HttpState, token: &str) -> Result<OrderKey, ApiError> {
+    let key = state.app.order_key(token).await.map_err(|e| match e.kind() {
+        ErrorKind::Denied => ApiError::from(e).status(StatusCode::UNAUTHORIZED),
+        _ => ApiError::from(e),
+    })?;
+    state.app.order_pace(&key).map_err(|until| {
+        let said = format!("more than {ORDERS_A_MINUTE} requests in a minute");
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "order-pace", said).with("until", until.secs())
+    })?;
+    Ok(key)
 }

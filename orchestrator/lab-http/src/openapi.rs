@@ -13,7 +13,7 @@ use utoipa::{
     paths(
         api::launch::launch, api::launch::rotate, api::me::me, api::lab::list, api::lab::get, api::demo::get,
         api::session::start, api::session::list, api::session::get, api::session::stop, api::session::extend,
-        api::voucher::redeem, api::ticket::create, ws::terminal_socket, ws::wall_socket,
+        api::voucher::redeem, api::order::place, api::order::get, api::order::cancel, api::ticket::create, ws::terminal_socket, ws::wall_socket,
         api::privacy::notice, api::privacy::acknowledge, api::privacy::looks, api::privacy::people, api::privacy::show,
         api::privacy::export, api::privacy::erase,
         api::recording::index, api::recording::journal, api::recording::export,
@@ -37,6 +37,7 @@ impl Modify for Bearer {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         let components = api.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        components.add_security_scheme("order_key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     }
 }
 

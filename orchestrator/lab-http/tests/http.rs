@@ -20,6 +20,8 @@ mod lti;
 mod openapi;
 #[path = "http/operations.rs"]
 mod operations;
+#[path = "http/orders.rs"]
+mod orders;
 #[path = "http/privacy.rs"]
 mod privacy;
 #[path = "http/ws.rs"]

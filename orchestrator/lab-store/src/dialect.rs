@@ -171,6 +171,17 @@ impl Dialect {
         Ok(())
     }
 
+    /// Lets one transaction at a time order for a shop, so that its budget is counted once.
+    pub(crate) async fn lock_shop(self, conn: &mut AnyConnection, shop: &str) -> sqlx::Result<()> {
+        if self == Self::Postgres {
+            sqlx::query("SELECT id FROM order_key WHERE shop = $1 ORDER BY id FOR UPDATE")
+                .bind(shop)
+                .fetch_all(conn)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Lets one transaction at a time keep a learner's checks or where their grades go, so that each counts what the other wrote. By a
     /// hash: two learners who share one wait for each other, and no more.
     pub(crate) async fn lock_learner(self, conn: &mut AnyConnection, subject: &Subject) -> sqlx::Result<()> {

@@ -32,6 +32,7 @@ mod lti;
 mod metering;
 mod migrate;
 mod operations;
+mod orders;
 mod plans;
 mod platforms;
 mod pool;

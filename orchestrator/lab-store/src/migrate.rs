@@ -25,6 +25,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("platforms", include_str!("../migrations/0009_platforms.sql")),
     ("staff", include_str!("../migrations/0010_staff.sql")),
     ("courses", include_str!("../migrations/0011_courses.sql")),
+    ("orders", include_str!("../migrations/0012_orders.sql")),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

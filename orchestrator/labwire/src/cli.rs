@@ -2,8 +2,8 @@
 
 use crate::{
     command::{
-        self, controller, course, doctor, drain, grant, health, lab, link, lti, migrate, person, plan, reconcile,
-        recording, refund, retention, sandbox, serve, session, sponsor, statement, usage, voucher,
+        self, controller, course, doctor, drain, grant, health, lab, link, lti, migrate, order, person, plan,
+        reconcile, recording, refund, retention, sandbox, serve, session, sponsor, statement, usage, voucher,
     },
     config::{Config, ConfigArgs},
 };
@@ -47,6 +47,9 @@ enum Command {
     /// Codes on paper that become lab time
     #[command(subcommand)]
     Voucher(voucher::VoucherCommand),
+    /// Shops and enrolment offices that order lab time
+    #[command(subcommand)]
+    Order(order::OrderCommand),
     /// Who pays in learners' place
     #[command(subcommand)]
     Sponsor(sponsor::SponsorCommand),
@@ -117,6 +120,7 @@ impl Cli {
             Command::Grant(args) => grant::run(&config, args).await,
             Command::Plan(command) => plan::run(&config, command).await,
             Command::Voucher(command) => voucher::run(config, command).await,
+            Command::Order(command) => order::run(config, command).await,
             Command::Sponsor(command) => sponsor::run(&config, command).await,
             Command::Refund(args) => refund::run(&config, args).await,
             Command::Revoke(args) => refund::revoke(&config, args).await,

@@ -51,12 +51,17 @@ struct Prepared {
     verify: DecodingKey,
     /// Of vouchers' codes; made from the secret, and of no use for links.
     vouchers: [u8; 32],
+    /// Of shops' order keys; the same.
+    orders: [u8; 32],
     /// Of tickets to choose labs with; the same.
     choices: [u8; 32],
 }
 
 /// Says what [`Prepared::vouchers`] is for, as BLAKE3 wants it; a change makes every voucher worthless.
 const VOUCHER_CONTEXT: &str = "labwire 2026-11-22 voucher codes";
+
+/// Says what [`Prepared::orders`] is for; a change ends every order key.
+const ORDER_CONTEXT: &str = "labwire 2026-11-28 order keys";
 
 /// Says what [`Prepared::choices`] is for; a change ends the choices that are under way.
 const CHOICE_CONTEXT: &str = "labwire 2026-11-27 choices by deep linking";
@@ -92,6 +97,7 @@ impl Keyring {
                 sign: EncodingKey::from_secret(secret),
                 verify: DecodingKey::from_secret(secret),
                 vouchers: blake3::derive_key(VOUCHER_CONTEXT, secret),
+                orders: blake3::derive_key(ORDER_CONTEXT, secret),
                 choices: blake3::derive_key(CHOICE_CONTEXT, secret),
             });
         }
@@ -115,6 +121,12 @@ impl Keyring {
     /// a key that signs no more links must stay as long as vouchers of its time can be redeemed.
     pub fn voucher_hashes(&self, code: &Code) -> Vec<TokenHash> {
         let hash = |k: &Prepared| TokenHash(*blake3::keyed_hash(&k.vouchers, code.digits().as_bytes()).as_bytes());
+        self.keys.iter().map(hash).collect()
+    }
+
+    /// A shop's order key as the store knows it, under each key; the first is the one that new ones are made with.
+    pub fn order_hashes(&self, token: &str) -> Vec<TokenHash> {
+        let hash = |k: &Prepared| TokenHash(*blake3::keyed_hash(&k.orders, token.as_bytes()).as_bytes());
         self.keys.iter().map(hash).collect()
     }
 

@@ -1,9 +1,17 @@
 //! Stage 2, entitlement: plans are data, grants are rights under a plan, admission is one transaction.
 
+mod budget;
+mod order;
 mod plan;
 mod voucher;
 
 use crate::{CourseId, GrantId, PlanId, SessionId, SponsorId, Subject, Timestamp, privacy::NoticeVersion};
+pub use budget::{BudgetSpent, Given, GrantBudget};
+pub use order::{
+    CANCEL_REASON_BYTES_MAX, Cancellation, Difference, FieldProblem, ORDER_NUMBER_BYTES_MAX, ORDERS_A_MINUTE, Order,
+    OrderKey, OrderKeyState, OrderState, Placed, Placement, differences, grant_of, order_grant, permit, read_order,
+    read_reason, shop_problem,
+};
 pub use plan::{Bilingual, DAY, DayUse, Feature, MINIMUM_TO_START_SECS, Offer, Plan, PlanProblem};
 use serde::{Deserialize, Serialize};
 pub use voucher::{

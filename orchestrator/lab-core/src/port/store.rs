@@ -1,6 +1,6 @@
 //! Labwire's state. Operations are use cases: each is one transaction, idempotent, and enforces the limits it uses.
 
-use super::{CourseStore, ErrorKind, GradeStore, LtiStore, MoneyStore, PrivacyStore, StaffStore};
+use super::{CourseStore, ErrorKind, GradeStore, LtiStore, MoneyStore, OrderStore, PrivacyStore, StaffStore};
 use crate::{
     CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, PlanId, SandboxId, SessionId, Subject, Timestamp,
     TokenHash, VoucherBatchId,
@@ -254,7 +254,7 @@ pub enum Redeem {
 
 /// See the module's doc. Times are handed in, never read.
 #[async_trait]
-pub trait Store: LtiStore + GradeStore + MoneyStore + PrivacyStore + StaffStore + CourseStore {
+pub trait Store: LtiStore + GradeStore + MoneyStore + PrivacyStore + StaffStore + CourseStore + OrderStore {
     /// Whether it answers; for `/readyz`.
     async fn ping(&self) -> Result<(), StoreError>;
 

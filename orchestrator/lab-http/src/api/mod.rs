@@ -10,6 +10,7 @@ pub mod launch;
 pub mod lti;
 pub mod me;
 pub mod operations;
+pub mod order;
 pub mod pool;
 pub mod privacy;
 pub mod recording;

@@ -8,6 +8,7 @@ mod grades;
 mod ledger;
 mod lti;
 mod operations;
+mod orders;
 mod pool;
 mod privacy;
 mod sessions;

@@ -50,6 +50,7 @@ pub(super) struct State {
     pub staff_states: HashMap<TokenHash, StaffState>,
     pub grades: super::grades::Grades,
     pub accounts: super::accounts::Accounts,
+    pub orders: super::orders::Orders,
     pub privacy: super::privacy::PrivacyTables,
 }
 

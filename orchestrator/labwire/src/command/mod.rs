@@ -11,6 +11,7 @@ mod learners;
 pub mod link;
 pub mod lti;
 pub mod migrate;
+pub mod order;
 pub mod person;
 pub mod plan;
 pub mod reconcile;

@@ -20,6 +20,7 @@ pub mod lti;
 pub mod metering;
 pub mod money;
 pub mod operations;
+pub mod orders;
 pub mod pool;
 pub mod privacy;
 pub mod provisioning;
@@ -127,6 +128,14 @@ macro_rules! store_contract {
             what_was_kept_warm_is_overhead_and_nobodys_cost
             the_last_reconciliation_is_kept
             a_sponsors_grants_are_valid_while_they_are_attested
+        );
+        $crate::store_contract!(@stage $open, orders:
+            an_order_gives_one_grant_however_often_it_is_sent
+            fifty_who_send_an_order_at_once_get_one_grant
+            a_shops_budget_holds_over_orders_at_once_and_over_its_keys
+            an_order_that_is_cancelled_gives_back_what_was_not_used
+            a_revoked_key_orders_nothing_and_what_it_ordered_stays
+            an_order_of_somebody_who_was_forgotten_names_nobody_and_gives_nothing_more
         );
         $crate::store_contract!(@stage $open, recording:
             a_recording_opens_once_and_empty
