@@ -9,10 +9,10 @@ use crate::{
 };
 use async_trait::async_trait;
 use lab_core::{
-    CourseId, Timestamp, TokenHash,
+    CourseId, Subject, Timestamp, TokenHash,
     launch::lti::{
         Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster,
-        Waiting,
+        SamePerson, Waiting,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
@@ -62,6 +62,18 @@ impl LtiStore for SqlStore {
     }
     async fn lti_roster_list(&self, course: &CourseId) -> Result<Vec<Roster>, StoreError> {
         read!(self, "lti_roster_list", platforms::roster_list, course)
+    }
+    async fn same_person_put(&self, same: &SamePerson) -> Result<(), StoreError> {
+        write!(self, "same_person_put", same.clone(), platforms::same_put)
+    }
+    async fn same_person_of(&self, alias: &Subject) -> Result<Subject, StoreError> {
+        read!(self, "same_person_of", platforms::same_of, alias)
+    }
+    async fn same_person_list(&self) -> Result<Vec<SamePerson>, StoreError> {
+        read!(self, "same_person_list", platforms::same_list)
+    }
+    async fn same_person_drop(&self, alias: &Subject) -> Result<bool, StoreError> {
+        write!(self, "same_person_drop", alias.clone(), platforms::same_drop)
     }
     async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError> {
         write!(self, "lti_state_put", state.clone(), state_put)

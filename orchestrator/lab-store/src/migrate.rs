@@ -26,6 +26,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("staff", include_str!("../migrations/0010_staff.sql")),
     ("courses", include_str!("../migrations/0011_courses.sql")),
     ("orders", include_str!("../migrations/0012_orders.sql")),
+    ("same_person", include_str!("../migrations/0013_same_person.sql")),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

@@ -1,9 +1,9 @@
-//! Platforms that may register themselves or wait for a yes, and where each lists the people of a course.
+//! Platforms that may register themselves or wait for a yes, where each lists the people of a course, and which of their ids are one person.
 
 use crate::{db::Tx, error::Failure, lti, row};
 use lab_core::{
-    CourseId, Timestamp, TokenHash,
-    launch::lti::{Invitation, Registration, RegistrationId, Roster, Waiting},
+    CourseId, Subject, Timestamp, TokenHash,
+    launch::lti::{Invitation, Registration, RegistrationId, Roster, SamePerson, Waiting, same_person_problem},
 };
 use sqlx::{AnyConnection, any::AnyRow};
 
@@ -148,4 +148,50 @@ pub(crate) async fn roster_list(conn: &mut AnyConnection, course: &CourseId) -> 
     let mut all = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
     all.sort_by(|a, b| a.registration.cmp(&b.registration));
     Ok(all)
+}
+
+pub(crate) async fn same_put(tx: &mut Tx, same: &SamePerson) -> Result<(), Failure> {
+    let all = same_list(tx.conn()).await?;
+    if let Some(problem) = same_person_problem(same, &all) {
+        return Err(Failure::conflict("person", &same.alias, problem));
+    }
+    sqlx::query("INSERT INTO same_person (alias, subject, at, said_by) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
+        .bind(same.alias.as_str())
+        .bind(same.subject.as_str())
+        .bind(same.at.0)
+        .bind(same.by.as_str())
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn same_of(conn: &mut AnyConnection, alias: &Subject) -> Result<Subject, Failure> {
+    let found = sqlx::query("SELECT subject FROM same_person WHERE alias = $1")
+        .bind(alias.as_str())
+        .fetch_optional(conn)
+        .await?;
+    match found {
+        Some(r) => Ok(row::text(&r, "subject")?.into()),
+        None => Ok(alias.clone()),
+    }
+}
+
+pub(crate) async fn same_list(conn: &mut AnyConnection) -> Result<Vec<SamePerson>, Failure> {
+    let rows = sqlx::query("SELECT * FROM same_person").fetch_all(conn).await?;
+    let read = |r: &AnyRow| {
+        Ok(SamePerson {
+            alias: row::text(r, "alias")?.into(),
+            subject: row::text(r, "subject")?.into(),
+            at: row::time(r, "at")?,
+            by: row::text(r, "said_by")?.into(),
+        })
+    };
+    let mut all = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    all.sort_by(|a, b| a.alias.cmp(&b.alias));
+    Ok(all)
+}
+
+pub(crate) async fn same_drop(tx: &mut Tx, alias: &Subject) -> Result<bool, Failure> {
+    let done = sqlx::query("DELETE FROM same_person WHERE alias = $1").bind(alias.as_str());
+    Ok(done.execute(tx.conn()).await?.rows_affected() == 1)
 }

@@ -2,9 +2,10 @@
 
 use super::StoreError;
 use crate::{
-    CourseId, Timestamp, TokenHash,
+    CourseId, Subject, Timestamp, TokenHash,
     launch::lti::{
-        Attempt, Invitation, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster, Waiting,
+        Attempt, Invitation, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster, SamePerson,
+        Waiting,
     },
 };
 use async_trait::async_trait;
@@ -50,6 +51,15 @@ pub trait LtiStore: Send + Sync + 'static {
     async fn lti_roster_put(&self, roster: &Roster) -> Result<(), StoreError>;
     /// Of a course, by registration; those of registrations that are gone are none.
     async fn lti_roster_list(&self, course: &CourseId) -> Result<Vec<Roster>, StoreError>;
+
+    /// Keeps that two ids are one person; a repeat changes nothing. A conflict with what [`crate::launch::lti::same_person_problem`] says.
+    async fn same_person_put(&self, same: &SamePerson) -> Result<(), StoreError>;
+    /// Who launches as this id: itself, or who it was said to be.
+    async fn same_person_of(&self, alias: &Subject) -> Result<Subject, StoreError>;
+    /// All of them, by alias.
+    async fn same_person_list(&self) -> Result<Vec<SamePerson>, StoreError>;
+    /// The two are two again from now on. Whether they were one.
+    async fn same_person_drop(&self, alias: &Subject) -> Result<bool, StoreError>;
 
     /// Keeps a login that was begun. A conflict when its state is there already.
     async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError>;

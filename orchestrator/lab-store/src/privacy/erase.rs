@@ -23,6 +23,8 @@ const DELETED: &[&str] = &[
     // whom they looked after has no coach now
     "UPDATE enrolment SET coach = NULL WHERE coach = $1",
     "DELETE FROM voucher_guess WHERE subject = $1",
+    // who said that others are one person stands under a pseudonym like every other deed, below
+    "DELETE FROM same_person WHERE alias = $1 OR subject = $1",
     // what is not sent to the course by now never is, and what comes of a send under way finds no row
     "DELETE FROM grade WHERE subject = $1",
     // words of a platform that was refused; they may say who came
@@ -46,6 +48,7 @@ const RENAMED: &[&str] = &[
        AND substr(cause, 12) IN (SELECT actor_name FROM audit WHERE actor = $1 AND action = 'stop')",
     "UPDATE lab_grant SET subject = $2 WHERE subject = $1",
     "UPDATE voucher SET redeemed_by = $2 WHERE redeemed_by = $1",
+    "UPDATE same_person SET said_by = $2 WHERE said_by = $1",
     "UPDATE audit SET about = $2 WHERE about = $1",
     "UPDATE audit SET actor = $2, actor_name = $2 WHERE actor = $1",
     "UPDATE launch_pause SET actor = $2, actor_name = $2 WHERE actor = $1",

@@ -234,6 +234,10 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
             ("url", Of::Nobody),
         ],
     ),
+    (
+        "same_person",
+        &[("alias", Of::Person), ("subject", Of::Person), ("said_by", Of::Person)],
+    ),
     // the hint of who is about to log in
     (
         "lti_state",

@@ -3,9 +3,10 @@
 use super::FakeStore;
 use async_trait::async_trait;
 use lab_core::{
-    CourseId, Timestamp, TokenHash,
+    CourseId, Subject, Timestamp, TokenHash,
     launch::lti::{
-        Attempt, Invitation, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster, Waiting,
+        Attempt, Invitation, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster, SamePerson,
+        Waiting, same_person_problem,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
@@ -16,6 +17,7 @@ pub(super) struct LtiTables {
     registrations: BTreeMap<RegistrationId, Registration>,
     invitations: BTreeMap<RegistrationId, Invitation>,
     rosters: BTreeMap<(RegistrationId, CourseId), String>,
+    same: BTreeMap<Subject, SamePerson>,
     states: HashMap<TokenHash, LtiState>,
     /// Oldest first.
     keys: Vec<LtiKey>,
@@ -33,6 +35,27 @@ impl LtiTables {
         self.states.retain(|_, s| at < s.expires_at);
         self.keys.retain(|k| k.retire_at.is_none_or(|end| then < end));
         (before - count(self)) as u64
+    }
+
+    /// A person is forgotten.
+    pub fn forget(&mut self, subject: &Subject, pseudonym: &Subject) {
+        self.same.retain(|alias, s| alias != subject && s.subject != *subject);
+        for same in self.same.values_mut().filter(|s| s.by == *subject) {
+            same.by.clone_from(pseudonym);
+        }
+    }
+
+    fn same_put(&mut self, same: &SamePerson) -> Result<(), StoreError> {
+        let all: Vec<_> = self.same.values().cloned().collect();
+        if let Some(detail) = same_person_problem(same, &all) {
+            return Err(StoreError::Conflict {
+                what: "person",
+                id: same.alias.to_string(),
+                detail,
+            });
+        }
+        self.same.entry(same.alias.clone()).or_insert_with(|| same.clone());
+        Ok(())
     }
 
     fn put(&mut self, registration: &Registration) -> Result<(), StoreError> {
@@ -204,6 +227,21 @@ impl LtiStore for FakeStore {
             };
             Ok(of.map(roster).collect())
         })
+    }
+    async fn same_person_put(&self, same: &SamePerson) -> Result<(), StoreError> {
+        self.run("same_person_put", |s| s.lti.same_put(same))
+    }
+    async fn same_person_of(&self, alias: &Subject) -> Result<Subject, StoreError> {
+        self.run("same_person_of", |s| {
+            let known = s.lti.same.get(alias);
+            Ok(known.map_or_else(|| alias.clone(), |s| s.subject.clone()))
+        })
+    }
+    async fn same_person_list(&self) -> Result<Vec<SamePerson>, StoreError> {
+        self.run("same_person_list", |s| Ok(s.lti.same.values().cloned().collect()))
+    }
+    async fn same_person_drop(&self, alias: &Subject) -> Result<bool, StoreError> {
+        self.run("same_person_drop", |s| Ok(s.lti.same.remove(alias).is_some()))
     }
     async fn lti_state_put(&self, state: &LtiState) -> Result<(), StoreError> {
         self.run("lti_state_put", |s| {

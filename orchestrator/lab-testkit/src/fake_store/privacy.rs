@@ -351,6 +351,7 @@ impl State {
             g.subject.clone_from(&e.pseudonym);
         }
         self.courses.forget(&e.subject);
+        self.lti.forget(&e.subject, &e.pseudonym);
         self.grades.forget(&e.subject);
         self.accounts.forget(&e.subject);
         self.vouchers.rename(&e.subject, &e.pseudonym);

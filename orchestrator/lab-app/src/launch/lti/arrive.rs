@@ -24,9 +24,10 @@ impl App {
     pub(super) async fn arrive(
         &self,
         registration: &Registration,
-        launch: Verified,
+        mut launch: Verified,
         target: &str,
     ) -> Result<String, AppError> {
+        launch.subject = self.ports.store.same_person_of(&launch.subject).await?;
         let lab = self.launched_lab(&launch, target).await?;
         let course = Course {
             id: registration.course.clone().unwrap_or_else(|| launch.course.clone()),

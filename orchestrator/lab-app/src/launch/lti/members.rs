@@ -63,6 +63,8 @@ impl App {
         }
         self.audit_write(login, "people", (None, Some(login.course.clone())), "")
             .await?;
+        let same = self.ports.store.same_person_list().await?;
+        let same: HashMap<Subject, Subject> = same.into_iter().map(|s| (s.alias, s.subject)).collect();
         let mut people: HashMap<Subject, CoursePerson> = HashMap::new();
         for roster in &rosters {
             let Some(registration) = self.ports.store.lti_registration_get(&roster.registration).await? else {
@@ -75,6 +77,7 @@ impl App {
             found.complete &= complete;
             for member in members {
                 let subject = subject_of(issuer, &member.user);
+                let subject = same.get(&subject).cloned().unwrap_or(subject);
                 people.entry(subject.clone()).or_insert_with(|| person(subject, member));
             }
         }

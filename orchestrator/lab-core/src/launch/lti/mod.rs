@@ -19,6 +19,7 @@ mod members;
 mod oauth;
 mod registration;
 mod roles;
+mod same;
 mod steps;
 mod target;
 
@@ -42,6 +43,7 @@ pub use registration::{
     Attempt, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, registration_problem,
 };
 pub use roles::role_of;
+pub use same::{SamePerson, same_person_problem};
 pub use steps::{STEPS, remedy};
 pub use target::{LaunchUrl, lab_uuid};
 

@@ -5,8 +5,8 @@ use super::{
     lms::{Lms, assert_refused},
 };
 use lab_core::{
-    launch::lti::{Kind, Registration, RegistrationId},
-    port::LtiStore,
+    launch::lti::{Kind, Registration, RegistrationId, SamePerson},
+    port::{LtiStore, Store},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -111,4 +111,44 @@ async fn each_violated_rule_has_a_page_and_a_code_of_its_own() {
     lms.sign_in(&lms.post(LAB, "", forms::TEACHER).await).await;
     lms.kit.clock.advance(Duration::from_mins(10));
     assert_refused(&lms.post(LAB, "", forms::EARLY).await, "lti-oauth-timestamp");
+}
+
+#[tokio::test]
+async fn who_was_said_to_be_one_person_is_the_same_by_both_versions() {
+    let lms = lms().await;
+    let me = async |launched| lms.sign_in(&launched).await["bearer"].as_str().unwrap().to_owned();
+    let by_1p3 = me(lms.launch(|_| ()).await).await;
+    let before = me(lms.post(LAB, "", forms::LEARNER).await).await;
+    let grants = async |bearer: &str| {
+        let me = lms.kit.get("/api/v1/me", Some(bearer)).await.json();
+        me["grants"].as_array().unwrap().len()
+    };
+    assert_eq!((grants(&by_1p3).await, grants(&before).await), (1, 0));
+    let grant = lms
+        .kit
+        .store
+        .grant_list(&"lms.example.org#8f1b-ada".into(), None)
+        .await
+        .unwrap();
+    assert_eq!(grant.len(), 1);
+    let same = SamePerson {
+        alias: "lti:fun#a1b2c3".into(),
+        subject: "lms.example.org#8f1b-ada".into(),
+        at: lab_testkit::ManualClock::START,
+        by: "cli".into(),
+    };
+    lms.kit.store.same_person_put(&same).await.unwrap();
+    let fun = Registration {
+        course: Some(grant[0].grant.course.clone()),
+        ..lms
+            .kit
+            .store
+            .lti_registration_get(&RegistrationId("fun".into()))
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    lms.kit.store.lti_registration_put(&fun).await.unwrap();
+    let after = me(lms.post("/lti/labs/ping?lab=a%20b&x=", "", forms::QUERY).await).await;
+    assert_eq!(grants(&after).await, 1, "the time of the other id, in the same course");
 }

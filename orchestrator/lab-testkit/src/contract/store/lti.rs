@@ -5,7 +5,7 @@ use lab_core::{
     TokenHash,
     launch::lti::{
         Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster,
-        Waiting,
+        SamePerson, Waiting,
     },
     port::{ErrorKind, LTI_ATTEMPTS_KEPT, Store},
 };
@@ -383,4 +383,38 @@ pub async fn a_course_knows_where_each_of_its_platforms_lists_its_people(store: 
         ]
     );
     assert_eq!(store.lti_roster_list(&"net-103".into()).await.unwrap(), []);
+}
+
+pub async fn two_ids_are_one_person_once_somebody_said_so_and_until_they_take_it_back(store: Arc<dyn Store>) {
+    let same = |alias: &str, subject: &str, secs: i64| SamePerson {
+        alias: alias.into(),
+        subject: subject.into(),
+        at: at(secs),
+        by: "cli".into(),
+    };
+    let of = async |alias: &str| store.same_person_of(&alias.into()).await.unwrap().0;
+    assert_eq!(of("lti:fun#1").await, "lti:fun#1");
+    store.same_person_put(&same("lti:fun#2", "lms#ada", 1)).await.unwrap();
+    store.same_person_put(&same("lti:fun#1", "lms#ada", 2)).await.unwrap();
+    store.same_person_put(&same("lti:fun#1", "lms#ada", 3)).await.unwrap();
+    assert_eq!(
+        (of("lti:fun#1").await, of("lms#ada").await),
+        ("lms#ada".into(), "lms#ada".into())
+    );
+    for wrong in [
+        same("lti:fun#1", "lms#zoe", 4),
+        same("lms#ada", "lms#zoe", 4),
+        same("x", "lti:fun#1", 4),
+    ] {
+        let refused = store.same_person_put(&wrong).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict, "{wrong:?}");
+    }
+    let all = store.same_person_list().await.unwrap();
+    assert_eq!(all, [same("lti:fun#1", "lms#ada", 2), same("lti:fun#2", "lms#ada", 1)]);
+    assert!(store.same_person_drop(&"lti:fun#1".into()).await.unwrap());
+    assert!(!store.same_person_drop(&"lti:fun#1".into()).await.unwrap());
+    assert_eq!(
+        (of("lti:fun#1").await, of("lti:fun#2").await),
+        ("lti:fun#1".into(), "lms#ada".into())
+    );
 }

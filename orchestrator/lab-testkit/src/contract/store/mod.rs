@@ -54,6 +54,7 @@ macro_rules! store_contract {
             a_name_is_one_platforms_whoever_comes_first
             an_invitation_that_nobody_answered_goes_and_who_waits_stays
             a_course_knows_where_each_of_its_platforms_lists_its_people
+            two_ids_are_one_person_once_somebody_said_so_and_until_they_take_it_back
         );
         $crate::store_contract!(@stage $open, staff:
             a_sign_in_under_way_is_there_until_it_expires

@@ -1,4 +1,6 @@
-//! `labwire person ls|show|export|erase`: one person's data, for who answers requests about them.
+//! `labwire person ls|show|export|erase|link|unlink|links`: one person's data, for who answers requests about them; and that two ids are one person.
+
+mod same;
 
 use crate::{config::Config, table, wire};
 use anyhow::{Context, Result, bail};
@@ -26,7 +28,9 @@ pub enum PersonCommand {
     },
     /// Say what is here of a person
     #[command(after_help = "Example:\n  labwire person show ada")]
-    Show { subject: String },
+    Show {
+        subject: String,
+    },
     /// Write all of a person as one ZIP: profile, labs, checks, lab time, who looked, recordings
     #[command(after_help = "Example:\n  labwire person export ada -o ada.zip\n\n\
                             The person sees among those who looked that their data were exported.")]
@@ -38,6 +42,15 @@ pub enum PersonCommand {
                             one is restored."
     )]
     Erase(EraseArgs),
+    Link(same::LinkArgs),
+    /// Two ids are two people again, from the next launch on
+    #[command(after_help = "Example:\n  labwire person unlink 'lti:fun#1c1b4a7f'")]
+    Unlink {
+        /// The id that was linked
+        alias: String,
+    },
+    /// List which ids are one person
+    Links,
 }
 
 #[derive(Args, Debug)]
@@ -64,6 +77,9 @@ pub struct EraseArgs {
 pub async fn run(config: &Config, command: PersonCommand) -> Result<ExitCode> {
     let people = people(config).await?;
     match command {
+        PersonCommand::Link(args) => same::link(config, &people, args).await,
+        PersonCommand::Unlink { alias } => same::unlink(config, alias).await,
+        PersonCommand::Links => same::list(config).await,
         PersonCommand::Ls { text } => ls(&people, &text).await,
         PersonCommand::Show { subject } => show(&people, &subject.into()).await,
         PersonCommand::Export(args) => export(&people, &args).await,
