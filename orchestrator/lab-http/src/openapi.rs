@@ -22,6 +22,8 @@ use utoipa::{
         api::accounts::show, api::accounts::statement,
         lti::login, lti::login_form, lti::launch_by_hand, lti::launch, lti::by_hand, lti::launch_lab, lti::jwks, lti::storage,
         lti::choose, lti::choose_script,
+        api::progress::show, api::enrolment::batches, api::enrolment::make, api::enrolment::revoke, api::enrolment::redeem_for,
+        api::enrolment::grants,
         staff::offer, staff::login, staff::callback,
         probes::healthz, probes::readyz, probes::metrics, show,
     ),

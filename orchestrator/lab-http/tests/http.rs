@@ -22,5 +22,9 @@ mod openapi;
 mod operations;
 #[path = "http/privacy.rs"]
 mod privacy;
+#[path = "http/roles.rs"]
+mod roles;
+#[path = "http/staff.rs"]
+mod staff;
 #[path = "http/ws.rs"]
 mod ws;

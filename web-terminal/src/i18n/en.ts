@@ -1,4 +1,5 @@
 /** English. The keys here are the keys there are; `_n` is the plural form. */
+import { officeEn } from './office.en';
 import { privacyEn } from './privacy.en';
 export const en = {
   'app.name': 'Labwire',
@@ -22,6 +23,7 @@ export const en = {
   'home.resume': 'Go back to your lab',
   'home.teacher': 'Open the class',
   'home.operations': 'Open operations',
+  'home.office': 'Open your page',
 
   'launch.wait': 'Opening your lab…',
   'launch.no-token': 'This address has no lab link in it.',
@@ -562,5 +564,6 @@ export const en = {
   'accounts.when': 'When',
   'accounts.sent': 'Sent',
 
+  ...officeEn,
   ...privacyEn,
 } as const;

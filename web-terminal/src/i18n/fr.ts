@@ -1,3 +1,4 @@
+import { officeFr } from './office.fr';
 import { privacyFr } from './privacy.fr';
 import type { Key } from './index.svelte';
 
@@ -24,6 +25,7 @@ export const fr: Record<Key, string> = {
   'home.resume': 'Revenir à votre TP',
   'home.teacher': 'Ouvrir la classe',
   'home.operations': 'Ouvrir l’exploitation',
+  'home.office': 'Ouvrir votre page',
 
   'launch.wait': 'Ouverture de votre TP…',
   'launch.no-token': 'Cette adresse ne contient pas de lien de TP.',
@@ -564,5 +566,6 @@ export const fr: Record<Key, string> = {
   'accounts.when': 'Quand',
   'accounts.sent': 'Envoyée',
 
+  ...officeFr,
   ...privacyFr,
 };

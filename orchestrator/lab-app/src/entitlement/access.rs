@@ -164,7 +164,7 @@ impl App {
     }
 
     /// The same, of a session or of a whole course.
-    async fn audit_write(
+    pub(crate) async fn audit_write(
         &self,
         login: &Login,
         action: &str,

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod demo;
+pub mod enrolment;
 pub mod health;
 pub mod lab;
 pub mod launch;
@@ -10,6 +11,7 @@ pub mod me;
 pub mod operations;
 pub mod pool;
 pub mod privacy;
+pub mod progress;
 pub mod recording;
 pub mod session;
 pub mod ticket;

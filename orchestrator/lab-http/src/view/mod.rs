@@ -2,6 +2,7 @@
 //! both; each view is made from one of them here and nowhere else.
 
 mod accounts;
+mod enrolment;
 mod lab;
 mod login;
 mod operations;
@@ -13,6 +14,7 @@ mod session;
 mod voucher;
 
 pub use accounts::*;
+pub use enrolment::*;
 pub use lab::*;
 pub use login::*;
 pub use operations::*;

@@ -3,7 +3,7 @@
 mod basic;
 mod choice;
 mod forms;
-mod keys;
-mod lms;
+pub mod keys;
+pub mod lms;
 mod steps;
 mod ways;
