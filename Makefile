@@ -63,6 +63,7 @@ tools-test: tools
 	@scripts/s3 install
 	@scripts/open-edx install
 	@scripts/smtp install
+	@scripts/oidc install
 	@scripts/need browser db s3 bench labs
 	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
 tools-bench: tools

@@ -32,11 +32,18 @@ the value, what is wrong, and what to do.
 {{- end -}}
 
 {{- /* what the chart decides */ -}}
-{{- range list "installation" "listen" "public_url" "data_dir" "database" "recordings" "s3" "labs_dir" "runtime" "keys" "controller" "replicas" "migrate" -}}
+{{- range list "installation" "listen" "public_url" "data_dir" "database" "recordings" "s3" "labs_dir" "runtime" "keys" "controller" "replicas" "migrate" "staff_login" -}}
   {{- if hasKey $v.config . }}{{ $p = append $p (printf "config.%s is set: the chart writes it; use the chart's own value for it" .) }}{{ end -}}
 {{- end -}}
 {{- if hasKey ($v.config.http | default dict) "metrics_token" }}{{ $p = append $p "config.http.metrics_token is set: it would lie in a ConfigMap; use metrics.tokenSecret" }}{{ end -}}
 {{- if hasKey ($v.config.limits | default dict) "sandboxes_max" }}{{ $p = append $p "config.limits.sandboxes_max is set: use labs.sandboxesMax" }}{{ end -}}
+
+{{- if and $v.staffLogin.issuer (not $v.staffLogin.roles) -}}
+  {{- $p = append $p "staffLogin.roles is empty: nobody would get in; give groups their roles (docs/staff-login.md)" -}}
+{{- end -}}
+{{- if and $v.staffLogin.roles (not $v.staffLogin.issuer) -}}
+  {{- $p = append $p "staffLogin.roles without staffLogin.issuer: name the provider" -}}
+{{- end -}}
 
 {{- /* sandboxes */ -}}
 {{- if and (eq $v.labs.seccomp.type "Unconfined") (not $v.labs.seccomp.acceptUnconfined) -}}

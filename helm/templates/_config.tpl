@@ -18,6 +18,11 @@
   {{- range .Values.launchKeys.ids }}{{ $keys = append $keys (dict "id" . "secret_file" (printf "/etc/labwire/keys/%s" .)) }}{{ end -}}
   {{- $_ := set $c "keys" $keys -}}
 {{- end -}}
+{{- with .Values.staffLogin -}}
+  {{- if .issuer -}}
+    {{- $_ := set $c "staff_login" (dict "issuer" .issuer "client_id" .clientId "scopes" .scopes "groups_claim" .groupsClaim "roles" .roles) -}}
+  {{- end -}}
+{{- end -}}
 {{- if eq .Values.recordings.kind "s3" -}}
   {{- with .Values.recordings.s3 -}}
     {{- $_ := set $c "recordings" (printf "s3://%s/%s" .bucket .prefix) -}}
@@ -43,6 +48,9 @@
 {{ include "labwire.secretVariable" (dict "name" "LABWIRE_S3_ACCESS_KEY" "secret" .name "key" .accessKey) }}
 {{ include "labwire.secretVariable" (dict "name" "LABWIRE_S3_SECRET_KEY" "secret" .name "key" .secretKey) }}
 {{- end }}
+{{- end }}
+{{- if and .Values.staffLogin.issuer .Values.staffLogin.secret.name }}
+{{ include "labwire.secretVariable" (dict "name" "LABWIRE_STAFF_CLIENT_SECRET" "secret" .Values.staffLogin.secret.name "key" .Values.staffLogin.secret.key) }}
 {{- end }}
 {{- with .Values.metrics.tokenSecret }}
 {{- if .name }}

@@ -13,3 +13,4 @@ mod lti;
 mod pools;
 mod privacy;
 mod replicas;
+mod staff;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { alertWho, days, monthOf } from '../src/pages/operations/accounts';
+import { alertWho, days, monthOf } from '../src/statement/accounts';
 
 describe('the accounts page', () => {
   test('a month has its first and its last day, in a leap year too', () => {

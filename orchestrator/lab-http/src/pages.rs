@@ -93,6 +93,7 @@ fn file_of(path: &str) -> Option<&str> {
         ("lab", None) => Some("lab.html"),
         ("teacher", None) => Some("teacher.html"),
         ("operations", None) => Some("operations.html"),
+        ("office", None) => Some("office.html"),
         ("watch", Some(id)) if !id.is_empty() && !id.contains('/') => Some("watch.html"),
         ("replay", Some(id)) if !id.is_empty() && !id.contains('/') => Some("replay.html"),
         // never a page by its file name: each page has one address

@@ -24,5 +24,9 @@ mod operations;
 mod orders;
 #[path = "http/privacy.rs"]
 mod privacy;
+#[path = "http/roles.rs"]
+mod roles;
+#[path = "http/staff.rs"]
+mod staff;
 #[path = "http/ws.rs"]
 mod ws;

@@ -44,13 +44,21 @@ export async function launch(token: string): Promise<Stored> {
   return signed;
 }
 
+export const staffOffer = () => request<T.StaffOffer>('GET', '/staff', undefined, false);
 export const me = () => request<T.Me>('GET', '/me');
+export const labs = () => request<T.LabSummary[]>('GET', '/labs');
 export const lab = (id: string) => request<T.Lab>('GET', `/labs/${encodeURIComponent(id)}`);
 export const sessionStart = (lab: string) => request<T.SessionView>('POST', '/sessions', { lab });
 export const session = (id: string) => request<T.SessionView>('GET', `/sessions/${id}`);
 export const sessionStop = (id: string) => request<T.SessionView>('POST', `/sessions/${id}/stop`);
 export const sessionExtend = (id: string) => request<TimeNotice>('POST', `/sessions/${id}/extend`);
 export const voucherRedeem = (code: string) => request<T.Redeemed>('POST', '/vouchers/redeem', { code });
+export const progress = (after?: string) => request<T.ProgressPage>('GET', `/progress${after === undefined ? '' : `?${new URLSearchParams({ after })}`}`);
+export const batches = () => request<T.Batch[]>('GET', '/vouchers');
+export const batchMake = (batch: Record<string, string | number>) => request<T.MadeBatch>('POST', '/vouchers', batch);
+export const batchRevoke = (id: string, reason: string) => fetchRaw('POST', `/vouchers/${encodeURIComponent(id)}/revoke`, { reason });
+export const redeemFor = (learner: string, code: string) => request<T.Redeemed>('POST', '/vouchers/redeem-for', { learner, code });
+export const grantsOf = (learner: string) => request<T.Grant[]>('POST', '/grants/show', { learner });
 export const recording = (id: string) => request<T.Recording>('GET', `/sessions/${id}/recording`);
 export const health = () => request<T.Health>('GET', '/health');
 export const overview = () => request<T.Overview>('GET', '/operations');
@@ -67,7 +75,6 @@ export const ltiGuides = (name: string, lab?: string) =>
   request<T.LtiGuides>('GET', `/operations/lti/guides?${new URLSearchParams(lab === undefined ? { name } : { name, lab })}`);
 export const ltiInvite = (what: { name: string; course: string | null; plan: string | null }) => request<T.LtiInvited>('POST', '/operations/lti/invite', what);
 export const ltiDecide = (name: string, yes: boolean) => request<T.LtiOverview>('POST', `/operations/lti/${yes ? 'approve' : 'reject'}`, { name });
-export const labs = () => request<T.LabSummary[]>('GET', '/labs');
 export const notice = () => request<T.Notice>('GET', '/notice');
 export const noticeAcknowledge = (version: string) => request<T.Notice>('POST', '/notice', { version });
 export const looks = (before?: number) => request<T.Look[]>('GET', before === undefined ? '/looks' : `/looks?before=${before}`);

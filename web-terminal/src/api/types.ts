@@ -4,7 +4,7 @@ import type { components } from './schema';
 
 type Schemas = components['schemas'];
 
-export type Role = 'learner' | 'teacher' | 'operations';
+export type Role = 'learner' | 'teacher' | 'coach' | 'author' | 'enrolment' | 'manager' | 'sponsor' | 'operations';
 export type Bilingual = Schemas['TextView'];
 export type Login = Omit<Schemas['LoginView'], 'role'> & { role: Role };
 export type Signed = Schemas['RotatedView'];
@@ -33,6 +33,12 @@ export type AuditEvent = Schemas['AuditView'];
 export type UsageRow = Schemas['UsageView'];
 export type Accounts = Schemas['AccountsView'];
 export type AlertRow = Schemas['AlertView'];
+export type Batch = Schemas['BatchView'];
+export type MadeBatch = Schemas['MadeBatchView'];
+export type Grant = Schemas['GrantView'];
+export type ProgressPage = Schemas['ProgressPageView'];
+export type LabSummary = Schemas['LabSummaryView'];
+export type StaffOffer = Schemas['StaffOfferView'];
 export type Statement = Schemas['StatementView'];
 export type Notice = Schemas['NoticeView'];
 export type Look = Schemas['LookView'];
@@ -47,5 +53,4 @@ export type LtiAdded = Schemas['LtiAddedView'];
 export type LtiInvited = Schemas['InvitedView'];
 export type LtiGuides = Schemas['GuidesView'];
 export type LtiGuide = Schemas['GuideView'];
-export type LabSummary = Schemas['LabSummaryView'];
 export type CoursePeople = Schemas['CoursePeopleView'];

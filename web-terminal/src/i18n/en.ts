@@ -1,5 +1,6 @@
 /** English. The keys here are the keys there are; `_n` is the plural form. */
 import { ltiEn } from './lti.en';
+import { officeEn } from './office.en';
 import { privacyEn } from './privacy.en';
 export const en = {
   'app.name': 'Labwire',
@@ -23,6 +24,7 @@ export const en = {
   'home.resume': 'Go back to your lab',
   'home.teacher': 'Open the class',
   'home.operations': 'Open operations',
+  'home.office': 'Open your page',
 
   'launch.wait': 'Opening your lab…',
   'launch.no-token': 'This address has no lab link in it.',
@@ -569,6 +571,7 @@ export const en = {
   'accounts.when': 'When',
   'accounts.sent': 'Sent',
 
+  ...officeEn,
   ...privacyEn,
   ...ltiEn,
 } as const;

@@ -1,4 +1,5 @@
 import { ltiFr } from './lti.fr';
+import { officeFr } from './office.fr';
 import { privacyFr } from './privacy.fr';
 import type { Key } from './index.svelte';
 
@@ -25,6 +26,7 @@ export const fr: Record<Key, string> = {
   'home.resume': 'Revenir à votre TP',
   'home.teacher': 'Ouvrir la classe',
   'home.operations': 'Ouvrir l’exploitation',
+  'home.office': 'Ouvrir votre page',
 
   'launch.wait': 'Ouverture de votre TP…',
   'launch.no-token': 'Cette adresse ne contient pas de lien de TP.',
@@ -571,6 +573,7 @@ export const fr: Record<Key, string> = {
   'accounts.when': 'Quand',
   'accounts.sent': 'Envoyée',
 
+  ...officeFr,
   ...privacyFr,
   ...ltiFr,
 };

@@ -52,7 +52,12 @@ export const privacyEn = {
   'look.do.stop': 'stopped the lab',
   'look.do.export': 'took the recording along as a file',
   'look.do.export-person': 'made a copy of all your data',
+  'look.do.report': 'read how far the learners of the course are, in counts',
+  'look.do.voucher-redeem': 'redeemed a code for you',
   'look.role.teacher': 'teacher',
+  'look.role.coach': 'coach',
+  'look.role.manager': 'manager',
+  'look.role.enrolment': 'enrolment',
   'look.role.operations': 'operations',
   'look.role.learner': 'learner',
 

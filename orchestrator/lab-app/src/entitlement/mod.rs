@@ -1,14 +1,18 @@
 //! Stage 2, entitlement: what a login may know and start. Limits are enforced by the store, inside the transaction that uses them.
 
 mod access;
+mod enrolment;
 mod orders;
+mod progress;
 mod report;
 mod start;
 mod vouchers;
 
 pub(crate) use access::{may_know, owns};
+pub use enrolment::BatchRequest;
 pub(crate) use orders::OrderPace;
 pub use orders::{OrderRefusal, Ordered, make_order_key};
+pub use progress::{PROGRESS_PAGE, Progress, ProgressPage};
 pub use report::{Health, RuntimeHealth, UsageFilter};
 pub(crate) use start::stop_reason;
 pub use start::{Me, SessionView, Started};

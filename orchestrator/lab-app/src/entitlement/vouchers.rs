@@ -2,7 +2,7 @@
 
 use crate::{App, AppError, launch::Keyring};
 use lab_core::{
-    TokenHash,
+    CourseId, Subject, TokenHash,
     entitlement::{Code, Redeemed, Redemption},
     launch::{Login, Role},
     port::Entropy,
@@ -31,22 +31,27 @@ impl App {
         if login.role != Role::Learner {
             return Err(AppError::not_allowed("vouchers are for learners"));
         }
+        self.redeem(login.subject.clone(), login.course.clone(), typed).await
+    }
+
+    /// One redemption, whoever asks for it.
+    pub(super) async fn redeem(&self, subject: Subject, course: CourseId, typed: &str) -> Result<Redeemed, AppError> {
         let redemption = Redemption {
             // what can be no code is a wrong one all the same, and counts as a guess
             hashes: Code::read(typed).map_or_else(Vec::new, |code| self.keyring.voucher_hashes(&code)),
-            subject: login.subject.clone(),
-            course: login.course.clone(),
+            subject,
+            course: course.clone(),
             at: self.now(),
         };
         let done = self.ports.store.voucher_redeem(&redemption).await?;
         let outcome = match &done {
             Redeemed::Granted { new: true, grant, .. } => {
-                tracing::info!(grant = %grant, course = %login.course, "voucher redeemed");
+                tracing::info!(grant = %grant, %course, "voucher redeemed");
                 "redeemed"
             }
             Redeemed::Granted { .. } => "again",
             Redeemed::Refused(refusal) => {
-                tracing::info!(code = refusal.code(), course = %login.course, "voucher refused");
+                tracing::info!(code = refusal.code(), %course, "voucher refused");
                 refusal.code()
             }
         };

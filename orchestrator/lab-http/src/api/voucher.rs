@@ -26,7 +26,12 @@ pub(crate) async fn redeem(
     Signed(login): Signed,
     Body(request): Body<RedeemRequest>,
 ) -> Answer<RedeemedView> {
-    match state.app.voucher_redeem(&login, &request.code).await? {
+    redeemed(state.app.voucher_redeem(&login, &request.code).await?)
+}
+
+/// What became of a code.
+pub(super) fn redeemed(redeemed: Redeemed) -> Answer<RedeemedView> {
+    match redeemed {
         Redeemed::Granted {
             grant,
             plan,

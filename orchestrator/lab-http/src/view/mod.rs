@@ -3,6 +3,7 @@
 
 mod accounts;
 mod course;
+mod enrolment;
 mod lab;
 mod login;
 mod lti;
@@ -17,6 +18,7 @@ mod voucher;
 
 pub use accounts::*;
 pub use course::*;
+pub use enrolment::*;
 pub use lab::*;
 pub use login::*;
 pub use lti::*;

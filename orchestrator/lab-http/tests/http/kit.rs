@@ -82,6 +82,10 @@ impl Kit {
     }
 
     pub async fn with(settings: HttpSettings) -> Self {
+        Self::deciding(settings, Settings::default()).await
+    }
+
+    pub async fn deciding(settings: HttpSettings, decides: Settings) -> Self {
         let clock = Arc::new(ManualClock::default());
         let (store, blobs) = (Arc::new(FakeStore::default()), Arc::new(FakeBlobs::default()));
         let runtime = Arc::new(FakeRuntime::new(clock.clone()));
@@ -100,7 +104,7 @@ impl Kit {
             id: "k1".into(),
             secret: "0123456789abcdef0123456789abcdef".to_owned().into(),
         };
-        let app = App::new(ports, Settings::default(), Keyring::new(&[key]).unwrap(), metrics);
+        let app = App::new(ports, decides, Keyring::new(&[key]).unwrap(), metrics);
         let kit = Self {
             router: router(app.clone(), settings),
             app,

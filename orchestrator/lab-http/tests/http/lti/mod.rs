@@ -3,8 +3,8 @@
 mod basic;
 mod choice;
 mod forms;
-mod keys;
-mod lms;
+pub mod keys;
+pub mod lms;
 mod members;
 mod register;
 mod setup;

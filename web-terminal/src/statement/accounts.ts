@@ -1,5 +1,5 @@
 /** What the accounts page computes. */
-import type { AlertRow } from '../../api/types';
+import type { AlertRow } from '../api/types';
 
 export interface Days { from: string; to: string }
 

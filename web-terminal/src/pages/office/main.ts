@@ -1,0 +1,4 @@
+import { start } from '../../ui/start';
+import Office from './Office.svelte';
+
+start(Office);
