@@ -38,4 +38,6 @@ export type Notice = Schemas['NoticeView'];
 export type Look = Schemas['LookView'];
 export type PersonSummary = Schemas['PersonSummaryView'];
 export type Person = Schemas['PersonView'];
+export type Enrolment = Schemas['EnrolmentView'];
+export type LearnerPage = Omit<Schemas['LearnerView'], 'sessions'> & { sessions: SessionView[] };
 export type ErasedPerson = Schemas['ErasedView'];

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod courses;
 pub mod demo;
 pub mod health;
 pub mod lab;

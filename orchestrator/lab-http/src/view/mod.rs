@@ -2,6 +2,7 @@
 //! both; each view is made from one of them here and nowhere else.
 
 mod accounts;
+mod courses;
 mod lab;
 mod login;
 mod operations;
@@ -13,6 +14,7 @@ mod session;
 mod voucher;
 
 pub use accounts::*;
+pub use courses::*;
 pub use lab::*;
 pub use login::*;
 pub use operations::*;

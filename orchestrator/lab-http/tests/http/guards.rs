@@ -32,6 +32,8 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
         (post.clone(), "/api/v1/people/show", Some(&[O])),
         (post.clone(), "/api/v1/people/export", Some(&[O])),
         (post.clone(), "/api/v1/people/erase", Some(&[O])),
+        (get.clone(), "/api/v1/learners", Some(&[T, O])),
+        (post.clone(), "/api/v1/learners/show", Some(&[T, O])),
         (post.clone(), "/api/v1/tickets", Some(&[L, T])),
         (get.clone(), "/api/v1/ws", None),
         (get.clone(), "/api/v1/wall", None),

@@ -6,7 +6,7 @@ use clap::Args;
 use lab_core::{
     CourseId, Subject, Timestamp,
     courses::{CourseRun, Extension, Phase},
-    port::{Clock, Store},
+    port::{Clock, CourseStore, Store},
 };
 use std::process::ExitCode;
 
@@ -147,6 +147,11 @@ pub async fn show(config: &Config, course: &CourseId) -> Result<ExitCode> {
     }
     let people = store.enrolment_list(course).await?;
     println!("people   {}", people.len());
+    let classes = store.class_list(Some(course), now).await?;
+    if !classes.is_empty() {
+        println!();
+        super::class::print(&classes);
+    }
     let row = |e: &Extension| vec![e.subject.to_string(), e.until.to_string(), e.given_at.to_string()];
     let rows: Vec<_> = store.extension_list(course).await?.iter().map(row).collect();
     if !rows.is_empty() {
