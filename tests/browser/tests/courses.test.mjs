@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Labwire, root } from '../labwire.mjs';
-import { barriers, enter, part } from '../pages.mjs';
+import { barriers, enter, part, READY_WITHIN_MS } from '../pages.mjs';
 
 const LIST = 'Identifiant;Nom;Cohorte;Tuteur;Formule\r\nadalovelace;Ada Œuvrard;Été;profcurie;QUALIFYING\r\nbob;Bob;Automne;;\r\n';
 
@@ -61,4 +61,22 @@ test('a teacher goes from a card to the learner’s page, and narrows the wall t
   assert.deepEqual(wall.problems, []);
   await ada.context().close();
   await wall.context().close();
+});
+
+test('who comes after the end finds their replays, and the lab that ran to its end among them', async () => {
+  const tab = await labwire.tab();
+  await enter(tab, labwire.link('--learner', 'adalovelace', '--name', 'Ada Lovelace', '--lab', 'shell'));
+  labwire.cli('course', 'close', 'net');
+  await tab.reload();
+  await part(tab, 'workbench').waitFor();
+  await part(tab, 'stop').click();
+  await part(tab, 'stop-yes').click();
+  await part(tab, 'ended').waitFor({ timeout: READY_WITHIN_MS });
+  await tab.goto(labwire.link('--learner', 'adalovelace', '--lab', 'shell'));
+  await part(tab, 'own-replays').waitFor();
+  assert.deepEqual(await barriers(tab), []);
+  await part(tab, 'own-replays').getByRole('link', { name: /^shell/ }).first().click();
+  await tab.waitForURL(/\/replay\//);
+  await part(tab, 'player').waitFor();
+  await tab.context().close();
 });

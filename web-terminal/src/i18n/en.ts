@@ -536,6 +536,7 @@ export const en = {
   'error.course-closed': 'The course is over.',
   'error.course-closed.next': 'Your replays stay readable. If you need longer, ask your teacher for an extension.',
   'course.opens-on': '{course}: labs can be started from {time}.',
+  'course.replays': 'Your replays',
   'course.closed-on': '{course}: labs could be started until {time}.',
   'paused.said': 'The operations team says:',
   'paused.back': 'Come back at {time}.',

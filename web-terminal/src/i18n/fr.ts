@@ -538,6 +538,7 @@ export const fr: Record<Key, string> = {
   'error.course-closed': 'Le cours est terminé.',
   'error.course-closed.next': 'Vos relectures restent accessibles. S’il vous faut plus de temps, demandez une prolongation à votre enseignant.',
   'course.opens-on': '{course} : les TP pourront être lancés à partir du {time}.',
+  'course.replays': 'Vos relectures',
   'course.closed-on': '{course} : les TP pouvaient être lancés jusqu’au {time}.',
   'paused.said': 'L’équipe d’exploitation dit :',
   'paused.back': 'Revenez à {time}.',

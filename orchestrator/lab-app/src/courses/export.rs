@@ -17,8 +17,8 @@ pub fn export_list(people: &[Enrolment], separator: char) -> Vec<u8> {
     let header = Field::ALL.map(|f| f.names()[0]);
     writer.write_record(header).expect("memory takes it");
     for e in people {
-        let coach = e.coach.as_ref().map(|c| c.as_str());
-        let plan = e.plan.as_ref().map(|p| p.as_str());
+        let coach = e.coach.as_ref().map(lab_core::Subject::as_str);
+        let plan = e.plan.as_ref().map(lab_core::PlanId::as_str);
         let row = Field::ALL.map(|field| {
             guarded(match field {
                 Field::Id => e.subject.as_str(),

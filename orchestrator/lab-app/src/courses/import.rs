@@ -338,7 +338,7 @@ impl Reading<'_> {
         let known = self.there.get(subject.as_str());
         let text = |field, of: fn(&Enrolment) -> Option<String>| match cell(field) {
             Some(text) => Some(text).filter(|t| !t.is_empty()),
-            None => known.and_then(|k| of(k)),
+            None => known.copied().and_then(of),
         };
         Enrolment {
             course: self.known.course.clone(),
