@@ -2,7 +2,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
 /** One HTML file per audience, so that nobody loads another's code. */
-export const pages = ['index', 'launch', 'lab', 'teacher', 'watch', 'replay', 'operations', 'office'] as const;
+export const pages = ['index', 'launch', 'lab', 'teacher', 'learner', 'watch', 'replay', 'operations', 'office'] as const;
 
 export default defineConfig({
   plugins: [svelte()],

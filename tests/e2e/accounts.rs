@@ -125,8 +125,13 @@ async fn an_alert_goes_out_once_by_mail_and_by_webhook_through_refusals_and_a_cr
     let api = Api::launch(&server.url, &server.link("ada", "shell")?).await?;
     // 900 of her 1000 seconds are held
     api.start("shell").await?;
-    eventually("the webhook was refused", WITHIN, || async {
-        Ok((receiver.refused() > 0).then_some(()))
+    let operations = server.operations().await?;
+    // written down, too: a try that a crash comes upon before is not counted
+    eventually("the webhook and the mail were refused", WITHIN, || async {
+        let accounts = operations.get("/operations/accounts").await?;
+        let sent = accounts["alerts"][0]["sent"].as_array().cloned().unwrap_or_default();
+        let tried = sent.len() == 2 && sent.iter().all(|s| s["attempts"].as_i64() >= Some(1));
+        Ok((tried && receiver.refused() > 0).then_some(()))
     })
     .await?;
     server.kill().await?;
@@ -160,7 +165,6 @@ async fn an_alert_goes_out_once_by_mail_and_by_webhook_through_refusals_and_a_cr
         "{mail}"
     );
 
-    let operations = server.operations().await?;
     let shown = eventually("both are known to be sent", WITHIN, || async {
         let accounts = operations.get("/operations/accounts").await?;
         let sent = accounts["alerts"][0]["sent"].as_array().cloned().unwrap_or_default();

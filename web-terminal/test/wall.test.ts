@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
-import { arranged, STUCK_S, type Seen } from '../src/live/order';
+import type { Enrolment } from '../src/api/types';
+import { arranged, cohorts, members, STUCK_S, type Seen } from '../src/live/order';
+import { learnerAddress, whom } from '../src/pages/learner/address';
 
 const card = (name: string, change: Partial<Seen> = {}): Seen => ({
   session: name, subject: name, name, lab: 'l', state: 'ready', reason: null, terminal: 'r1', screen: [], last_command: null, idle_s: 0,
@@ -28,4 +30,24 @@ it('the rest are found by name, and by how little they have passed', () => {
   expect(names(arranged(cards, 'progress', 'all', ''))).toEqual(['Zoé', 'Eve', 'Émile']);
   expect(names(arranged(cards, 'name', 'all', 'zo'))).toEqual(['Zoé']);
   expect(names(arranged(cards, 'name', 'running', ''))).toEqual(['Émile', 'Zoé']);
+});
+
+it('a teacher sees their own learners, or a cohort; who is on no list is seen among all', () => {
+  const person = (subject: string, cohort: string | null, mine: boolean): Enrolment => ({ subject, name: subject, cohort, mine, site: null, coach: null, external: null, plan: null, enrolled_at: 0 });
+  const people = [person('ada', 'Été', true), person('lin', 'Automne', false), person('zoe', 'Été', false), person('max', null, true)];
+  const cards = ['ada', 'lin', 'zoe', 'max', 'guest'].map((name) => card(name));
+  const seen = (group: Parameters<typeof members>[1]) => names(arranged(cards, 'name', 'all', '', members(people, group)));
+  expect(cohorts(people)).toEqual(['Automne', 'Été']);
+  expect(seen('')).toEqual(['ada', 'guest', 'lin', 'max', 'zoe']);
+  expect(seen('mine')).toEqual(['ada', 'max']);
+  expect(seen('cohort:Été')).toEqual(['ada', 'zoe']);
+});
+
+it('an address of a learner’s page leads back to whom it is about, and tells no server', () => {
+  for (const who of [{ subject: 'lms.example.org#7f3a&course=x' }, { subject: 'zoé %', course: 'lms.example.org#net+1' }]) {
+    const address = new URL(learnerAddress(who), 'https://labs.example.org');
+    expect(address.pathname + address.search).toBe('/learner');
+    expect(whom(address.hash)).toEqual(who);
+  }
+  expect(whom('')).toBeNull();
 });

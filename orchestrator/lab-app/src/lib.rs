@@ -3,9 +3,10 @@
 //! The seven stages, in the order of the flow: [`launch`] makes logins of links, [`entitlement`] admits, [`provisioning`] reconciles
 //! sessions with sandboxes, [`terminal`] holds one hub per running session, [`recording`] copies each hub's journal to durable
 //! storage, [`live`] shows a course, [`metering`] settles. Beside them, [`grading`] takes grades back to courses,
-//! [`operations`] shows the whole installation, and [`privacy`] tells people what is kept of them, hands it out and lets it go.
+//! [`courses`] reads and writes lists of people, [`operations`] shows the whole installation, and [`privacy`] tells people what is kept of them, hands it out and lets it go.
 
 mod app;
+pub mod courses;
 pub mod entitlement;
 mod error;
 pub mod grading;

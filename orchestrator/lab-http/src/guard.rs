@@ -51,6 +51,8 @@ impl Who {
     pub const LEARNER: Self = Self::Roles(&[Role::Learner]);
     /// Who looks after the learners of a course.
     pub const HELPERS: Self = Self::Roles(&[Role::Teacher, Role::Coach]);
+    /// Who is in a course, as its organiser wrote it down.
+    pub const COURSES: Self = Self::Roles(&[Role::Teacher, Role::Coach, Role::Operations]);
     /// Only operations.
     pub const OPERATIONS: Self = Self::Roles(&[Role::Operations]);
 

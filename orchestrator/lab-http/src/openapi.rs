@@ -16,6 +16,7 @@ use utoipa::{
         api::voucher::redeem, api::order::place, api::order::get, api::order::cancel, api::ticket::create, ws::terminal_socket, ws::wall_socket,
         api::privacy::notice, api::privacy::acknowledge, api::privacy::looks, api::privacy::people, api::privacy::show,
         api::privacy::export, api::privacy::erase,
+        api::courses::list, api::courses::show,
         api::recording::index, api::recording::journal, api::recording::export,
         api::usage::list, api::health::health, api::audit::list,
         api::operations::overview, api::pool::list, api::pool::queue, api::operations::pause, api::operations::resume,

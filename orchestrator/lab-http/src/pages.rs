@@ -92,6 +92,7 @@ fn file_of(path: &str) -> Option<&str> {
         ("launch", None) => Some("launch.html"),
         ("lab", None) => Some("lab.html"),
         ("teacher", None) => Some("teacher.html"),
+        ("learner", None) => Some("learner.html"),
         ("operations", None) => Some("operations.html"),
         ("office", None) => Some("office.html"),
         ("watch", Some(id)) if !id.is_empty() && !id.contains('/') => Some("watch.html"),

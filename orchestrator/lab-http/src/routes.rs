@@ -75,6 +75,8 @@ fn table() -> Vec<Route> {
         post("/api/v1/people/show", Who::OPERATIONS, api::privacy::show),
         post("/api/v1/people/export", Who::OPERATIONS, api::privacy::export),
         post("/api/v1/people/erase", Who::OPERATIONS, api::privacy::erase),
+        get("/api/v1/learners", Who::COURSES, api::courses::list),
+        post("/api/v1/learners/show", Who::USAGE, api::courses::show),
         post("/api/v1/tickets", Who::TERMINALS, api::ticket::create),
         // sockets bring a ticket, which was made for a role and a session
         get("/api/v1/ws", Who::Anyone, ws::terminal_socket),

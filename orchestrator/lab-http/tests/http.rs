@@ -8,6 +8,8 @@
 mod api;
 #[path = "http/bridge.rs"]
 mod bridge;
+#[path = "http/courses.rs"]
+mod courses;
 #[path = "http/guards.rs"]
 mod guards;
 #[path = "http/headers.rs"]

@@ -21,6 +21,19 @@ CREATE TABLE course_extension (
 ) {strict};
 CREATE INDEX course_extension_subject ON course_extension (subject);
 
+-- Scheduled classes: so many sandboxes of the lab are ready when one begins.
+CREATE TABLE course_class (
+    course    TEXT NOT NULL,
+    lab       TEXT NOT NULL,
+    starts_at {int} NOT NULL,
+    ends_at   {int} NOT NULL,
+    room      TEXT NOT NULL,
+    learners  {int} NOT NULL,
+    PRIMARY KEY (course, lab, starts_at),
+    CHECK (ends_at > starts_at AND learners > 0)
+) {strict};
+CREATE INDEX course_class_end ON course_class (ends_at);
+
 -- Who is in a course, as its organiser wrote them down. Nobody needs a row to use a link.
 CREATE TABLE enrolment (
     course      TEXT NOT NULL,

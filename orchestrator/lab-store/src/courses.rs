@@ -10,8 +10,10 @@ use crate::{
 };
 use async_trait::async_trait;
 use lab_core::{
-    CourseId, GrantId, Subject, Timestamp,
-    courses::{CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, plan_grant},
+    CourseId, GrantId, LabId, Subject, Timestamp,
+    courses::{
+        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, plan_grant,
+    },
     entitlement::{Grant, Plan, Refusal, source},
     port::{CourseStore, EnrolRequest, StoreError},
 };
@@ -38,6 +40,20 @@ impl CourseStore for SqlStore {
     }
     async fn extension_list(&self, course: &CourseId) -> Result<Vec<Extension>, StoreError> {
         read!(self, "extension_list", extension_list, course)
+    }
+    async fn class_put(&self, class: &CourseClass) -> Result<(), StoreError> {
+        write!(self, "class_put", class.clone(), class_put)
+    }
+    async fn class_remove(&self, course: &CourseId, lab: &LabId, starts_at: Timestamp) -> Result<bool, StoreError> {
+        write!(
+            self,
+            "class_remove",
+            (course.clone(), lab.clone(), starts_at),
+            class_remove
+        )
+    }
+    async fn class_list(&self, course: Option<&CourseId>, after: Timestamp) -> Result<Vec<CourseClass>, StoreError> {
+        read!(self, "class_list", class_list, course, after)
     }
     async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError> {
         self.db
@@ -155,6 +171,60 @@ async fn extension_list(conn: &mut AnyConnection, course: &CourseId) -> Result<V
     let mut all = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
     all.sort_by(|a, b| a.subject.cmp(&b.subject));
     Ok(all)
+}
+
+async fn class_put(tx: &mut Tx, c: &CourseClass) -> Result<(), Failure> {
+    sqlx::query(
+        "INSERT INTO course_class (course, lab, starts_at, ends_at, room, learners) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (course, lab, starts_at) DO UPDATE SET ends_at = excluded.ends_at, room = excluded.room,
+             learners = excluded.learners",
+    )
+    .bind(c.course.as_str())
+    .bind(c.lab.as_str())
+    .bind(c.starts_at.0)
+    .bind(c.ends_at.0)
+    .bind(c.room.as_str())
+    .bind(i64::from(c.learners))
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn class_remove(tx: &mut Tx, (course, lab, starts_at): &(CourseId, LabId, Timestamp)) -> Result<bool, Failure> {
+    let done = sqlx::query("DELETE FROM course_class WHERE course = $1 AND lab = $2 AND starts_at = $3")
+        .bind(course.as_str())
+        .bind(lab.as_str())
+        .bind(starts_at.0)
+        .execute(tx.conn())
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn class_list(
+    conn: &mut AnyConnection,
+    course: Option<&CourseId>,
+    after: Timestamp,
+) -> Result<Vec<CourseClass>, Failure> {
+    let rows = sqlx::query(
+        "SELECT * FROM course_class WHERE ends_at > $1 AND (CAST($2 AS TEXT) IS NULL OR course = $2)
+         ORDER BY starts_at, course, lab LIMIT $3",
+    )
+    .bind(after.0)
+    .bind(course.map(CourseId::as_str))
+    .bind(i64::from(CLASSES_MAX))
+    .fetch_all(conn)
+    .await?;
+    let read = |r: &AnyRow| {
+        Ok(CourseClass {
+            course: row::text(r, "course")?.into(),
+            lab: row::text(r, "lab")?.into(),
+            starts_at: row::time(r, "starts_at")?,
+            ends_at: row::time(r, "ends_at")?,
+            room: row::text(r, "room")?,
+            learners: row::small(r, "learners")?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// See [`CourseStore::enrol`].

@@ -81,6 +81,8 @@ export const looks = (before?: number) => request<T.Look[]>('GET', before === un
 export const people = (text: string) => request<T.PersonSummary[]>('GET', `/people?${new URLSearchParams({ text })}`);
 export const personShow = (subject: string) => request<T.Person>('POST', '/people/show', { subject });
 export const personErase = (subject: string, confirm: string) => request<T.ErasedPerson>('POST', '/people/erase', { subject, confirm });
+export const learners = () => request<T.Enrolment[]>('GET', '/learners');
+export const learnerShow = (who: { subject: string; course?: string }) => request<T.LearnerPage>('POST', '/learners/show', who);
 export const audit = (id: string) => request<T.AuditEvent[]>('GET', `/audit?session=${id}`);
 
 export function sessions(filter: { course?: string; live?: boolean }): Promise<T.SessionView[]> {

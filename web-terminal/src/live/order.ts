@@ -1,4 +1,5 @@
 /** Which learners a teacher should look at first. Pure, so that the rule can be read and tested. */
+import type { Enrolment } from '../api/types';
 import type { Card } from '../protocol/messages';
 
 export type Sort = 'help' | 'name' | 'progress';
@@ -31,7 +32,21 @@ function need(card: Seen): number {
 
 const share = (card: Card) => (card.checks_total ? card.checks_passed / card.checks_total : 0);
 
-export function arranged(cards: Seen[], sort: Sort, filter: Filter, query: string): Seen[] {
+/** Part of a course: everybody, those whom the teacher who looks coaches, or a cohort. */
+export type Group = '' | 'mine' | `cohort:${string}`;
+
+/** Cohorts there are, by name. */
+export function cohorts(people: Enrolment[]): string[] {
+  return [...new Set(people.flatMap((person) => person.cohort ?? []))].sort((a, b) => a.localeCompare(b));
+}
+
+/** Who belongs to a group; null: everybody, also who is on no list. */
+export function members(people: Enrolment[], group: Group): Set<string> | null {
+  if (group === '') return null;
+  return new Set(people.filter((person) => (group === 'mine' ? person.mine : `cohort:${person.cohort}` === group)).map((person) => person.subject));
+}
+
+export function arranged(cards: Seen[], sort: Sort, filter: Filter, query: string, only: Set<string> | null = null): Seen[] {
   const wanted = query.trim().toLocaleLowerCase();
   const byName = (a: Seen, b: Seen) => a.name.localeCompare(b.name) || a.session.localeCompare(b.session);
   const by: Record<Sort, (a: Seen, b: Seen) => number> = {
@@ -40,6 +55,7 @@ export function arranged(cards: Seen[], sort: Sort, filter: Filter, query: strin
     help: (a, b) => need(b) - need(a) || byName(a, b),
   };
   return cards
+    .filter((card) => only?.has(card.subject) ?? true)
     .filter((card) => card.name.toLocaleLowerCase().includes(wanted))
     .filter((card) => filter === 'all' || (filter === 'stuck' ? stuck(card) : card.state === 'ready'))
     .sort(by[sort]);

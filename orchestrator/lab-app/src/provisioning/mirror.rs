@@ -5,7 +5,7 @@
 use super::{
     SessionHubs,
     facts::Fact,
-    operation,
+    kept_pools, operation,
     queue::{self, Capacity, Turn},
     reconciler::{LIVE_MAX, Reconciler},
 };
@@ -63,12 +63,13 @@ impl<H: SessionHubs> Reconciler<H> {
         let live = self.ports.store.session_list(&filter).await?;
         self.note_pages(&live).await?;
         let pool = self.ports.store.pool_list().await?;
+        let pools = kept_pools(&self.ports, &self.settings).await?;
         let turns = queue::turns(&Capacity {
             now: self.ports.clock.now(),
             sandboxes_max: self.settings.sandboxes_max,
             live: &live,
             pool: &pool,
-            pools: &self.settings.pools,
+            pools: &pools,
         });
         Ok((live.into_iter().map(|s| (s.id, s)).collect(), turns))
     }

@@ -31,6 +31,9 @@ mod report;
 mod session_hubs;
 mod step;
 
+use crate::{Ports, Settings};
+use lab_core::{courses::with_classes, port::StoreError, provisioning::PoolSettings};
+
 pub use command::request_stop;
 pub(crate) use labs::LabCache;
 pub use pools::Pools;
@@ -40,3 +43,9 @@ pub use reconciler::Reconciler;
 pub use report::{PoolReport, QUEUE_SHOWN_MAX, QueueReport, Waits};
 pub use session_hubs::SessionHubs;
 pub use step::AGENT_AWAY_MAX;
+
+/// The pools of the settings, with the courses' scheduled classes that are not over.
+async fn kept_pools(ports: &Ports, settings: &Settings) -> Result<Vec<PoolSettings>, StoreError> {
+    let classes = ports.store.class_list(None, ports.clock.now()).await?;
+    Ok(with_classes(&settings.pools, &classes))
+}

@@ -12,6 +12,7 @@
 use super::{
     LIVE_MAX, LabCache,
     facts::{Fact, Facts},
+    kept_pools,
     pool_work::{self, Done, Kind},
     step::READY_GRACE,
 };
@@ -20,7 +21,7 @@ use lab_core::{
     LabDigest, LabId, SandboxId, SessionId,
     lab::LabVersion,
     port::{ErrorKind, POOL_LEASE, PoolChange, PoolWrite, RuntimeError, SessionFilter},
-    provisioning::{DrainReason, PoolAction, PoolLook, PoolSandbox, PoolState, pool_plan},
+    provisioning::{DrainReason, PoolAction, PoolLook, PoolSandbox, PoolSettings, PoolState, pool_plan},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -65,6 +66,8 @@ pub struct Pools {
     busy: HashMap<SandboxId, Kind>,
     memory: HashMap<SandboxId, Memory>,
     pauses: HashMap<LabId, Pause>,
+    /// Of the settings and of scheduled classes, as of the last look.
+    kept: Vec<PoolSettings>,
 }
 
 /// What is known of one sandbox. Times are of the monotonic clock, microseconds.
@@ -100,6 +103,7 @@ impl Pools {
             busy: HashMap::new(),
             memory: HashMap::new(),
             pauses: HashMap::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -152,8 +156,9 @@ impl Pools {
         };
         let live = self.ports.store.session_list(&filter).await?;
         let rows = self.ports.store.pool_list().await?;
+        self.kept = kept_pools(&self.ports, &self.settings).await?;
         self.gauge(&rows);
-        if rows.is_empty() && self.settings.pools.is_empty() {
+        if rows.is_empty() && self.kept.is_empty() {
             return Ok(());
         }
         let latest = self.latest().await?;
@@ -162,7 +167,7 @@ impl Pools {
         let plan = pool_plan(&PoolLook {
             now: self.ports.clock.now(),
             sandboxes_max: self.settings.sandboxes_max,
-            pools: &self.settings.pools,
+            pools: &self.kept,
             rows: &rows,
             live: &live,
             latest: &latest,
@@ -194,7 +199,7 @@ impl Pools {
 
     fn gauge(&self, rows: &[PoolSandbox]) {
         self.metrics.pool_sandboxes.reset();
-        for pool in &self.settings.pools {
+        for pool in &self.kept {
             for state in PoolState::ALL {
                 let n = rows.iter().filter(|r| r.lab == pool.lab && r.state == *state).count();
                 let gauge = &self.metrics.pool_sandboxes;
@@ -207,7 +212,7 @@ impl Pools {
 
     async fn latest(&self) -> Result<HashMap<LabId, LabDigest>, AppError> {
         let mut latest = HashMap::new();
-        for pool in &self.settings.pools {
+        for pool in &self.kept {
             if let Some(version) = self.ports.store.lab_latest(&pool.lab).await? {
                 latest.insert(pool.lab.clone(), version.digest);
             }

@@ -3,6 +3,7 @@
 use super::{
     LabCache, SessionHubs,
     facts::Facts,
+    kept_pools,
     memory::Memory,
     operation::{self, Done},
     queue::{self, Capacity},
@@ -175,6 +176,7 @@ impl<H: SessionHubs> Reconciler<H> {
         let live = self.ports.store.session_list(&filter).await?;
         // after the sessions: a click in between took its sandbox from the pool, whose row is kept for a while
         let pool = self.ports.store.pool_list().await?;
+        let pools = kept_pools(&self.ports, &self.settings).await?;
         self.note_pages(&live).await?;
         self.gauge(&live);
         self.drop_orphans(&live, &pool);
@@ -183,7 +185,7 @@ impl<H: SessionHubs> Reconciler<H> {
             sandboxes_max: self.settings.sandboxes_max,
             live: &live,
             pool: &pool,
-            pools: &self.settings.pools,
+            pools: &pools,
         });
         let ids: HashSet<SessionId> = live.iter().map(|s| s.id).collect();
         self.memory.retain(|id, memory| memory.busy || ids.contains(id));

@@ -1,6 +1,6 @@
 //! Pools and queue, as operations see them.
 
-use super::{Capacity, LIVE_MAX, Turn, turns};
+use super::{Capacity, LIVE_MAX, Turn, kept_pools, turns};
 use crate::{App, AppError};
 use lab_core::{
     CourseId, LabId, SessionId, Timestamp,
@@ -56,19 +56,19 @@ pub struct Waits {
 }
 
 impl App {
-    /// Every pool of the settings, and those of labs that are not in them any more while they drain.
+    /// Every pool of the settings and of scheduled classes, and those of labs that are not in them any more while they drain.
     ///
     /// # Errors
     /// The store does not answer.
     pub async fn pools_report(&self) -> Result<Vec<PoolReport>, AppError> {
         let now = self.now();
         // sessions matter to classes that are on only: a page asks every few seconds, and there may be thousands of them
-        let (live, rows) = if open_classes(&self.settings.pools, &[], now).is_empty() {
+        let mut pools = kept_pools(&self.ports, &self.settings).await?;
+        let (live, rows) = if open_classes(&pools, &[], now).is_empty() {
             (Vec::new(), self.ports.store.pool_list().await?)
         } else {
             self.live_and_pool().await?
         };
-        let mut pools = self.settings.pools.clone();
         for row in &rows {
             if !pools.iter().any(|p| p.lab == row.lab) {
                 pools.push(PoolSettings {
@@ -120,12 +120,13 @@ impl App {
             });
         }
         let (live, pool) = self.live_and_pool().await?;
+        let pools = kept_pools(&self.ports, &self.settings).await?;
         let capacity = Capacity {
             now: self.now(),
             sandboxes_max: self.settings.sandboxes_max,
             live: &live,
             pool: &pool,
-            pools: &self.settings.pools,
+            pools: &pools,
         };
         let turns = turns(&capacity);
         let mut waiting: Vec<Waits> = live

@@ -4,8 +4,9 @@ use super::kit::Desk;
 use lab_app::Settings;
 use lab_core::{
     SandboxId, Timestamp,
+    courses::CourseClass,
     lab::LabVersion,
-    port::{Clock, Runtime, Store},
+    port::{Clock, CourseStore, Runtime, Store},
     provisioning::{EndReason, PoolClass, PoolSettings, PoolState},
 };
 use lab_testkit::{Script, Strike};
@@ -139,6 +140,39 @@ async fn a_class_has_its_sandboxes_ten_minutes_before_and_they_go_after_it() {
     desk.pass(70 * MINUTE);
     desk.settle_pools().await;
     assert_eq!(states(&desk).await, []);
+    assert_eq!(sandboxes(&desk).await, []);
+}
+
+#[tokio::test]
+async fn a_scheduled_class_of_a_lab_without_a_pool_is_ready_for_all_who_are_expected() {
+    let mut desk = Desk::with(Settings {
+        sandboxes_max: 10,
+        ..Settings::default()
+    })
+    .await;
+    let now = desk.clock.now();
+    let class = CourseClass {
+        course: "net".into(),
+        lab: "tiny".into(),
+        starts_at: now.plus(30 * MINUTE),
+        ends_at: now.plus(90 * MINUTE),
+        room: "B-204".into(),
+        learners: 3,
+    };
+    desk.store.class_put(&class).await.unwrap();
+    desk.settle_pools().await;
+    assert_eq!(states(&desk).await, []);
+    desk.pass(21 * MINUTE);
+    desk.settle_pools().await;
+    assert_eq!(states(&desk).await, [PoolState::Ready; 3]);
+    assert!(
+        desk.store
+            .class_remove(&class.course, &class.lab, class.starts_at)
+            .await
+            .unwrap()
+    );
+    desk.settle_pools().await;
+    assert_eq!(states(&desk).await, [], "a class that is taken off keeps nothing");
     assert_eq!(sandboxes(&desk).await, []);
 }
 

@@ -2,9 +2,11 @@
 //!
 //! A course without a run is always open, and nobody needs to be enrolled to use a link: both are what an organiser adds.
 
+mod class;
 mod people;
 mod run;
 
+pub use class::{CLASS_LASTS_MAX, CLASS_LEARNERS_MAX, CLASSES_MAX, CourseClass, with_classes};
 pub use people::{
     ENROLMENTS_MAX, Enrolled, Enrolment, EnrolmentProblem, FIELD_CHARS_MAX, FORGOTTEN_MAX, KEY_CHARS_MAX, plan_grant,
 };

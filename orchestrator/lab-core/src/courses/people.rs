@@ -4,8 +4,8 @@ use super::run::is_line;
 use crate::{CourseId, GrantId, PlanId, Subject, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// People that one course lists, and one file brings. The largest course known has a little over 2 500 learners in one run; twice that. One transaction
-/// of so many is below four seconds on either database.
+/// People that one course lists, and one file brings. The largest course known has a little over 2 500 learners in one run; twice that. So many
+/// with a grant each are one transaction of 1.8 s on SQLite, and a second list of the same a quarter of one.
 pub const ENROLMENTS_MAX: usize = 5_000;
 
 /// Names, cohorts, sites.

@@ -23,7 +23,7 @@ pub struct CourseRun {
     pub closes_at: Option<Timestamp>,
     /// Where its people are, like `Europe/Paris`: what its dates are shown in.
     pub zone: Option<String>,
-    /// The place that holds it: a FabLab, a company, a school.
+    /// The place that holds it: a fab lab, a company, a school.
     pub site: Option<String>,
 }
 

@@ -2,8 +2,8 @@
 
 use super::StoreError;
 use crate::{
-    CourseId, Subject, Timestamp,
-    courses::{CourseRun, Enrolled, Enrolment, Extension},
+    CourseId, LabId, Subject, Timestamp,
+    courses::{CourseClass, CourseRun, Enrolled, Enrolment, Extension},
     entitlement::Plan,
 };
 use async_trait::async_trait;
@@ -32,6 +32,13 @@ pub trait CourseStore: Send + Sync + 'static {
     async fn extension_put(&self, extension: &Extension) -> Result<(), StoreError>;
     /// By person.
     async fn extension_list(&self, course: &CourseId) -> Result<Vec<Extension>, StoreError>;
+
+    /// Schedules a class, or changes the one of its course and lab that begins then.
+    async fn class_put(&self, class: &CourseClass) -> Result<(), StoreError>;
+    /// Takes a class off; whether it was there.
+    async fn class_remove(&self, course: &CourseId, lab: &LabId, starts_at: Timestamp) -> Result<bool, StoreError>;
+    /// Classes that end after `after`, of one course or all, those that begin first first, at most [`crate::courses::CLASSES_MAX`].
+    async fn class_list(&self, course: Option<&CourseId>, after: Timestamp) -> Result<Vec<CourseClass>, StoreError>;
 
     /// Adds people to a course, or changes what is written of them, and gives each the grant of their plan, in one transaction. The same again
     /// changes nothing. Refused when the course would have more than [`crate::courses::ENROLMENTS_MAX`].

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod course;
+pub mod courses;
 pub mod demo;
 pub mod enrolment;
 pub mod health;

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod course;
+mod courses;
 mod enrolment;
 mod lab;
 mod login;
@@ -18,6 +19,7 @@ mod voucher;
 
 pub use accounts::*;
 pub use course::*;
+pub use courses::*;
 pub use enrolment::*;
 pub use lab::*;
 pub use login::*;

@@ -43,6 +43,8 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
         (post.clone(), "/api/v1/people/export", Some(&[O])),
         (post.clone(), "/api/v1/people/erase", Some(&[O])),
         (post.clone(), "/api/v1/tickets", Some(&[L, T, C])),
+        (get.clone(), "/api/v1/learners", Some(&[T, C, O])),
+        (post.clone(), "/api/v1/learners/show", Some(&[T, O])),
         (get.clone(), "/api/v1/ws", None),
         (get.clone(), "/api/v1/wall", None),
         (get.clone(), "/api/v1/sessions/{id}/recording", Some(&[L, T, C])),

@@ -125,6 +125,10 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
         ],
     ),
     (
+        "course_class",
+        &[("course", Of::Nobody), ("lab", Of::Nobody), ("room", Of::Nobody)],
+    ),
+    (
         "course_run",
         &[("course", Of::Nobody), ("zone", Of::Nobody), ("site", Of::Nobody)],
     ),

@@ -3,8 +3,10 @@
 use super::{FakeStore, state::State};
 use async_trait::async_trait;
 use lab_core::{
-    CourseId, Subject, Timestamp,
-    courses::{CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, plan_grant},
+    CourseId, LabId, Subject, Timestamp,
+    courses::{
+        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, plan_grant,
+    },
     entitlement::{Grant, Plan, Refusal, source},
     port::{Course, CourseStore, EnrolRequest, StoreError},
 };
@@ -14,6 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub(super) struct CourseTables {
     runs: BTreeMap<CourseId, CourseRun>,
     extensions: BTreeMap<(CourseId, Subject), Extension>,
+    classes: BTreeMap<(CourseId, LabId, Timestamp), CourseClass>,
     pub enrolments: BTreeMap<(CourseId, Subject), Enrolment>,
 }
 
@@ -170,6 +173,29 @@ impl CourseStore for FakeStore {
         self.run("extension_list", |s| {
             let all = s.courses.extensions.values();
             Ok(all.filter(|e| e.course == *course).cloned().collect())
+        })
+    }
+    async fn class_put(&self, class: &CourseClass) -> Result<(), StoreError> {
+        self.run("class_put", |s| {
+            let key = (class.course.clone(), class.lab.clone(), class.starts_at);
+            s.courses.classes.insert(key, class.clone());
+            Ok(())
+        })
+    }
+    async fn class_remove(&self, course: &CourseId, lab: &LabId, starts_at: Timestamp) -> Result<bool, StoreError> {
+        self.run("class_remove", |s| {
+            let key = (course.clone(), lab.clone(), starts_at);
+            Ok(s.courses.classes.remove(&key).is_some())
+        })
+    }
+    async fn class_list(&self, course: Option<&CourseId>, after: Timestamp) -> Result<Vec<CourseClass>, StoreError> {
+        self.run("class_list", |s| {
+            let all = s.courses.classes.values();
+            let wanted = all.filter(|c| c.ends_at > after && course.is_none_or(|id| c.course == *id));
+            let mut wanted: Vec<_> = wanted.cloned().collect();
+            wanted.sort_by_key(|c| (c.starts_at, c.course.clone(), c.lab.clone()));
+            wanted.truncate(CLASSES_MAX as usize);
+            Ok(wanted)
         })
     }
     async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError> {

@@ -104,7 +104,7 @@ async fn issue(store: &dyn Store, grant: &Grant) -> Result<()> {
 }
 
 /// Plans of the settings, so that a grant before the first `serve` finds them; those changed by `plan set` stay.
-pub(super) async fn seed_plans(config: &Config, store: &dyn Store) -> Result<()> {
+pub(in crate::command) async fn seed_plans(config: &Config, store: &dyn Store) -> Result<()> {
     let known = store.plan_list().await?;
     for plan in config.plans.iter().filter(|p| !known.iter().any(|k| k.id == p.id)) {
         store.plan_put(plan).await?;

@@ -37,6 +37,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["lab-store"]),
     ("bollard", &["lab-runtime-docker"]),
     ("pdf-writer", &["lab-app"]),
+    ("csv", &["lab-app"]),
     ("lettre", &["lab-platform"]),
     ("openidconnect", &["lab-app"]),
     ("clap", &["labwire"]),

@@ -319,3 +319,100 @@ fn a_course_is_given_its_dates_closed_and_extended_for_one() {
     assert!(ok(dir.path(), &["course", "show", "other"]).contains("always open"));
     assert!(fails(dir.path(), &["course", "close", "other"]).contains("labwire course add other"));
 }
+
+#[test]
+fn a_class_comes_from_a_spreadsheet_once_whole_or_not_at_all_and_goes_back_into_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(dir.path().join("class.csv"), text).unwrap();
+    write(
+        "\u{feff}Identifiant;Nom;Cohorte;Tuteur;Formule\r\nzoe;Zoé Œuvrard;Été;prof;QUALIFYING\r\nlin;Lin;Été;;GOLD\r\n",
+    );
+    let said = fails(dir.path(), &["course", "import", "net", "class.csv"]);
+    assert!(
+        said.contains("line 3: plan \"GOLD\": use one of") && said.contains("nothing was changed"),
+        "{said}"
+    );
+    assert!(!ok(dir.path(), &["course", "people", "net"]).contains("zoe"));
+
+    write("Identifiant;Nom;Cohorte;Tuteur;Formule\r\nzoe;Zoé Œuvrard;Été;prof;QUALIFYING\r\nlin;Lin;Été;;\r\n");
+    let said = ok(dir.path(), &["course", "import", "net", "class.csv", "--dry-run"]);
+    assert!(said.contains("add  zoe") && said.contains("Nothing was"), "{said}");
+    assert!(!ok(dir.path(), &["course", "people", "net"]).contains("zoe"));
+    let said = ok(dir.path(), &["course", "import", "net", "class.csv"]);
+    assert!(said.contains("2 added, 0 changed, 0 as they were; 1 grants"), "{said}");
+    let said = ok(dir.path(), &["course", "import", "net", "class.csv"]);
+    assert!(said.contains("0 added, 0 changed, 2 as they were; 0 grants"), "{said}");
+    assert!(ok(dir.path(), &["reconcile"]).contains("Every second is accounted for"));
+
+    ok(
+        dir.path(),
+        &[
+            "course",
+            "export",
+            "net",
+            "--separator",
+            "semicolon",
+            "--out",
+            "net.csv",
+        ],
+    );
+    let mode = std::fs::metadata(dir.path().join("net.csv"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(
+        std::fs::read_to_string(dir.path().join("net.csv"))
+            .unwrap()
+            .contains("zoe;Zoé Œuvrard;Été;;prof;;QUALIFYING")
+    );
+    let said = ok(dir.path(), &["course", "import", "net", "net.csv", "--dry-run"]);
+    assert!(said.contains("nothing to do"), "{said}");
+    assert!(ok(dir.path(), &["course", "remove", "net", "lin"]).contains("not listed"));
+    assert!(fails(dir.path(), &["course", "remove", "net", "lin"]).contains("labwire course people net"));
+}
+
+#[test]
+fn a_class_is_scheduled_for_a_lab_that_is_there_and_taken_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let add = |lab, until, learners| {
+        [
+            "course",
+            "class",
+            "add",
+            "net",
+            "--lab",
+            lab,
+            "--room",
+            "B-204",
+            "--from",
+            "2099-03-02T14:00:00+01:00",
+            "--until",
+            until,
+            "--learners",
+            learners,
+        ]
+    };
+    let end = "2099-03-02T17:00:00+01:00";
+    assert!(fails(dir.path(), &add("tiny", end, "13")).contains("labwire lab publish"));
+    std::fs::write(dir.path().join("tiny.yaml"), LAB).unwrap();
+    ok(dir.path(), &["lab", "publish", "tiny.yaml"]);
+    assert!(fails(dir.path(), &add("tiny", "2099-03-02T14:00:00+01:00", "13")).contains("--until"));
+    assert!(fails(dir.path(), &add("tiny", end, "0")).contains("--learners"));
+    let said = ok(dir.path(), &add("tiny", end, "13"));
+    assert!(said.contains("13 labs are ready from 2099-03-02T12:50:00Z"), "{said}");
+    assert!(ok(dir.path(), &["course", "class", "ls"]).contains("B-204"));
+    assert!(ok(dir.path(), &["course", "show", "net"]).contains("B-204"));
+    let rm = [
+        "course",
+        "class",
+        "rm",
+        "net",
+        "--lab",
+        "tiny",
+        "--from",
+        "2099-03-02T13:00:00Z",
+    ];
+    assert!(ok(dir.path(), &rm).contains("taken off"));
+    assert!(fails(dir.path(), &rm).contains("labwire course class ls"));
+}

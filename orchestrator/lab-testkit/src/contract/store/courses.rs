@@ -3,7 +3,7 @@
 use super::fixture::{School, at, at_once};
 use lab_core::{
     Subject, Timestamp,
-    courses::{CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension},
+    courses::{CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension},
     entitlement::{Refusal, source},
     launch::Role,
     port::{Admission, AuditEvent, EnrolRequest, ErrorKind, Store},
@@ -117,6 +117,43 @@ pub async fn an_extension_is_one_learners(store: Arc<dyn Store>) {
     assert_eq!(click_at(&school, "lin", 5999).await, closed(&run, at(5000)));
     assert_eq!(click_at(&school, "ada", 6000).await, closed(&run, at(6000)));
     assert!(matches!(click_at(&school, "ada", 5999).await, Admission::Admitted(_)));
+}
+
+pub async fn a_class_is_listed_until_it_is_over_or_taken_off(store: Arc<dyn Store>) {
+    let class = |course: &str, starts: i64, learners| CourseClass {
+        course: course.into(),
+        lab: "tiny".into(),
+        starts_at: at(starts),
+        ends_at: at(starts + 3600),
+        room: "Salle B-204".into(),
+        learners,
+    };
+    for class in [
+        class("net", 7200, 13),
+        class("net", 0, 30),
+        class("sec", 0, 5),
+        class("net", 7200, 14),
+    ] {
+        store.class_put(&class).await.unwrap();
+    }
+    let list = async |course: Option<&str>, after| {
+        let course = course.map(Into::into);
+        store.class_list(course.as_ref(), at(after)).await.unwrap()
+    };
+    assert_eq!(
+        list(None, 3599).await,
+        [class("net", 0, 30), class("sec", 0, 5), class("net", 7200, 14)]
+    );
+    assert_eq!(list(None, 3600).await, [class("net", 7200, 14)]);
+    assert_eq!(list(Some("sec"), 0).await, [class("sec", 0, 5)]);
+    let remove = async || {
+        store
+            .class_remove(&"net".into(), &"tiny".into(), at(7200))
+            .await
+            .unwrap()
+    };
+    assert_eq!((remove().await, remove().await), (true, false));
+    assert_eq!(list(Some("net"), 3600).await, []);
 }
 
 fn person(school: &School, subject: &str) -> Enrolment {

@@ -193,6 +193,7 @@ macro_rules! store_contract {
             a_closed_run_takes_no_new_lab_and_keeps_its_replays
             a_course_without_a_run_is_open
             an_extension_is_one_learners
+            a_class_is_listed_until_it_is_over_or_taken_off
             a_list_enrolled_twice_is_enrolled_once
             a_list_with_a_fault_enrols_nobody
             a_course_lists_so_many_and_no_more

@@ -1,5 +1,7 @@
 //! `labwire course`: when a course's labs can be started, and who is in it.
 
+mod class;
+mod people;
 mod run;
 
 use crate::config::Config;
@@ -22,7 +24,7 @@ pub enum CourseCommand {
     /// List courses that have dates
     #[command(after_help = "Example:\n  labwire course ls")]
     Ls,
-    /// Show a course: its dates, who has longer
+    /// Show a course: its dates, its classes, who has longer
     #[command(after_help = "Example:\n  labwire course show net")]
     Show {
         #[arg(value_name = "COURSE")]
@@ -50,6 +52,35 @@ pub enum CourseCommand {
         #[arg(long, value_name = "TIME", value_parser = moment)]
         until: Timestamp,
     },
+    /// Classes of a course: a room, a date, and labs that are ready when it begins
+    #[command(subcommand)]
+    Class(class::ClassCommand),
+    /// List people in a course, from a spreadsheet: all of the file, or nothing when a row is wrong
+    #[command(
+        after_help = "Examples:\n  labwire course import net promo-2027.csv --dry-run\n  labwire course import net promo-2027.csv\n\n\
+                          The first line names the columns, in any order: id (identifiant), name (nom), cohort (cohorte), site, coach (tuteur), external \
+                          (courriel, matricule), plan (formule). Only `id` is needed. It is the person as `labwire person ls` shows them: what \
+                          `labwire link --learner` says, or, from a platform, its address, # and its own id.\n\
+                          Who is listed with a plan gets a grant of it, once. The same file again changes nothing; a column that is left out changes nothing either."
+    )]
+    Import(people::ImportArgs),
+    /// Write a course's people as a list that `import` takes
+    #[command(after_help = "Example:\n  labwire course export net --separator semicolon --out net.csv")]
+    Export(people::ExportArgs),
+    /// List who is in a course
+    #[command(after_help = "Example:\n  labwire course people net")]
+    People {
+        #[arg(value_name = "COURSE")]
+        course: String,
+    },
+    /// Take somebody off a course's list; their lab time stays
+    #[command(after_help = "Example:\n  labwire course remove net ada")]
+    Remove {
+        #[arg(value_name = "COURSE")]
+        course: String,
+        #[arg(value_name = "PERSON")]
+        person: String,
+    },
 }
 
 pub async fn run(config: &Config, command: CourseCommand) -> Result<ExitCode> {
@@ -61,6 +92,11 @@ pub async fn run(config: &Config, command: CourseCommand) -> Result<ExitCode> {
         CourseCommand::Extend { course, person, until } => {
             run::extend(config, course.into(), person.into(), until).await
         }
+        CourseCommand::Class(command) => class::run(config, command).await,
+        CourseCommand::Import(args) => people::import(config, args).await,
+        CourseCommand::Export(args) => people::export(config, args).await,
+        CourseCommand::People { course } => people::people(config, &course.into()).await,
+        CourseCommand::Remove { course, person } => people::remove(config, &course.into(), &person.into()).await,
     }
 }
 

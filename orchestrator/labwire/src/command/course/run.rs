@@ -6,6 +6,7 @@ use clap::Args;
 use lab_core::{
     CourseId, Subject, Timestamp,
     courses::{CourseRun, Extension, Phase},
+    entitlement::GrantBalance,
     port::{Clock, CourseStore, Store},
 };
 use std::process::ExitCode;
@@ -27,7 +28,7 @@ pub struct AddArgs {
     /// What pages write the two in, like Europe/Paris
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
-    /// The place that holds it: a FabLab, a company, a school
+    /// The place that holds it: a fab lab, a company, a school
     #[arg(long)]
     site: Option<String>,
 }
@@ -147,6 +148,11 @@ pub async fn show(config: &Config, course: &CourseId) -> Result<ExitCode> {
     }
     let people = store.enrolment_list(course).await?;
     println!("people   {}", people.len());
+    let classes = store.class_list(Some(course), now).await?;
+    if !classes.is_empty() {
+        println!();
+        super::class::print(&classes);
+    }
     let row = |e: &Extension| vec![e.subject.to_string(), e.until.to_string(), e.given_at.to_string()];
     let rows: Vec<_> = store.extension_list(course).await?.iter().map(row).collect();
     if !rows.is_empty() {
@@ -200,7 +206,11 @@ pub async fn extend(config: &Config, course: CourseId, subject: Subject, until: 
     store.extension_put(&extension).await?;
     println!("{subject} can start labs in {course} until {until}; for all others it closes on {closes}");
     let grants = store.grant_list(&subject, Some(&course)).await?;
-    let lasts = grants.iter().filter(|g| g.available > 0).map(|g| g.ends_at()).max();
+    let lasts = grants
+        .iter()
+        .filter(|g| g.available > 0)
+        .map(GrantBalance::ends_at)
+        .max();
     match lasts {
         Some(end) if end >= until => {}
         Some(end) => println!(

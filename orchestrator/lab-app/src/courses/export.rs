@@ -1,0 +1,46 @@
+//! A course's people as a list that [`super::read_list`] takes back.
+
+use super::import::Field;
+use lab_core::courses::Enrolment;
+
+/// A spreadsheet runs what begins with one of these; names are input. A cell of it gets an apostrophe first, which the import takes off again: also one
+/// that has apostrophes already, so that what comes back is what went.
+pub(super) fn is_run(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@'])
+}
+
+/// UTF-8 with its mark (French spreadsheets take it for Latin-1 otherwise), a person a line. `separator`: `;` for a spreadsheet that is set to French.
+pub fn export_list(people: &[Enrolment], separator: char) -> Vec<u8> {
+    let mut writer = csv::WriterBuilder::new()
+        .delimiter(if separator == ';' { b';' } else { b',' })
+        .from_writer(b"\xEF\xBB\xBF".to_vec());
+    let header = Field::ALL.map(|f| f.names()[0]);
+    writer.write_record(header).expect("memory takes it");
+    for e in people {
+        let coach = e.coach.as_ref().map(lab_core::Subject::as_str);
+        let plan = e.plan.as_ref().map(lab_core::PlanId::as_str);
+        let row = Field::ALL.map(|field| {
+            guarded(match field {
+                Field::Id => e.subject.as_str(),
+                Field::Name => &e.name,
+                Field::Cohort => e.cohort.as_deref().unwrap_or_default(),
+                Field::Site => e.site.as_deref().unwrap_or_default(),
+                Field::Coach => coach.unwrap_or_default(),
+                Field::External => e.external.as_deref().unwrap_or_default(),
+                Field::Plan => plan.unwrap_or_default(),
+            })
+        });
+        writer
+            .write_record(row)
+            .expect("memory takes it, and rows are as wide as the header");
+    }
+    writer.into_inner().expect("memory takes it")
+}
+
+fn guarded(text: &str) -> String {
+    if is_run(text) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
+}

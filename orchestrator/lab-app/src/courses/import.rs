@@ -1,0 +1,569 @@
+//! A list of a course's people, as a spreadsheet writes it: read whole, every fault named, or nothing of it.
+//!
+//! Columns are found by their names, in French or English, in any order. A column that is not there leaves what is known as it is; an empty cell takes
+//! it away.
+
+use lab_core::{
+    CourseId, PlanId, Subject, Timestamp,
+    courses::{ENROLMENTS_MAX, Enrolment},
+    entitlement::Plan,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// 5 000 people with seven long fields each are 4 MB; what is longer is not a list of people.
+pub const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Faults told at once: who has more has one that repeats.
+const PROBLEMS_MAX: usize = 200;
+
+/// A field, with the names that its column may have, as [`plain`] makes them. The first is what an export writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Field {
+    Id,
+    Name,
+    Cohort,
+    Site,
+    Coach,
+    External,
+    Plan,
+}
+
+impl Field {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Id,
+        Self::Name,
+        Self::Cohort,
+        Self::Site,
+        Self::Coach,
+        Self::External,
+        Self::Plan,
+    ];
+
+    /// What its column is called.
+    pub(super) fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Id => &[
+                "id",
+                "identifiant",
+                "subject",
+                "person",
+                "personne",
+                "learner",
+                "apprenant",
+            ],
+            Self::Name => &["name", "nom", "nom complet", "full name"],
+            Self::Cohort => &["cohort", "cohorte", "group", "groupe", "promotion"],
+            Self::Site => &["site", "lieu", "place", "ecole", "school"],
+            Self::Coach => &["coach", "tuteur", "tutrice", "tutor", "accompagnateur"],
+            Self::External => &[
+                "external",
+                "externe",
+                "email",
+                "e mail",
+                "mail",
+                "courriel",
+                "external id",
+                "matricule",
+                "numero",
+            ],
+            Self::Plan => &["plan", "formule"],
+        }
+    }
+}
+
+/// A row, or the file, that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowProblem {
+    /// In the file, from 1; 0: the file as a whole.
+    pub line: u64,
+    pub field: String,
+    pub value: String,
+    pub remedy: String,
+}
+
+impl std::fmt::Display for RowProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        write!(f, "{} {:?}: {}", self.field, self.value, self.remedy)
+    }
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// What stood between fields.
+    pub separator: char,
+    pub people: Vec<Enrolment>,
+}
+
+/// What a list is read beside.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    pub course: &'a CourseId,
+    pub plans: &'a [Plan],
+    /// Who is in the course already.
+    pub people: &'a [Enrolment],
+    pub at: Timestamp,
+}
+
+/// Reads a list.
+///
+/// # Errors
+/// Everything that is wrong with it (the first 200): then nothing of it counts.
+pub fn read_list(bytes: &[u8], known: Known<'_>) -> Result<List, Vec<RowProblem>> {
+    let text = text_of(bytes).map_err(|p| vec![p])?;
+    let separator = separator(text);
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(separator as u8)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|e| vec![unreadable(text, &e)])?.clone();
+    let columns = columns(&header)?;
+    let mut reading = Reading {
+        text,
+        known,
+        columns,
+        width: header.len(),
+        there: known.people.iter().map(|e| (e.subject.as_str(), e)).collect(),
+        places: HashMap::new(),
+        problems: Vec::new(),
+    };
+    let mut people = Vec::new();
+    for record in reader.records() {
+        match record {
+            Ok(record) if record.iter().all(str::is_empty) => {}
+            Ok(record) => people.extend(reading.row(&record)),
+            Err(e) => reading.problems.push(unreadable(text, &e)),
+        }
+        if people.len() > ENROLMENTS_MAX {
+            let remedy = format!("a list has at most {ENROLMENTS_MAX} people; split it over several courses");
+            return Err(vec![whole("rows", &format!("more than {ENROLMENTS_MAX}"), remedy)]);
+        }
+        if reading.problems.len() >= PROBLEMS_MAX {
+            break;
+        }
+    }
+    if !reading.problems.is_empty() {
+        reading.problems.truncate(PROBLEMS_MAX);
+        return Err(reading.problems);
+    }
+    if people.is_empty() {
+        let remedy = "write a person a line, below the names of the columns".to_owned();
+        return Err(vec![whole("rows", "none", remedy)]);
+    }
+    Ok(List { separator, people })
+}
+
+fn whole(field: &str, value: &str, remedy: String) -> RowProblem {
+    RowProblem {
+        line: 0,
+        field: field.to_owned(),
+        value: value.to_owned(),
+        remedy,
+    }
+}
+
+/// UTF-8, with or without the mark that spreadsheets put before it.
+fn text_of(bytes: &[u8]) -> Result<&str, RowProblem> {
+    if bytes.len() > LIST_BYTES_MAX {
+        let remedy = format!("a list has at most {LIST_BYTES_MAX} bytes; split it");
+        return Err(whole("bytes", &bytes.len().to_string(), remedy));
+    }
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|e| {
+        let before = &bytes[..e.valid_up_to()];
+        let line = 1 + before.iter().filter(|b| **b == b'\n').count() as u64;
+        let from = before.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
+        let value: String = String::from_utf8_lossy(&bytes[from..]).chars().take(40).collect();
+        RowProblem {
+            line,
+            field: "text".into(),
+            value: value.lines().next().unwrap_or_default().to_owned(),
+            remedy: "save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\")".into(),
+        }
+    })
+}
+
+/// What the first line has more of, outside quotes: a French spreadsheet writes `;`, for which the comma is in its numbers.
+fn separator(text: &str) -> char {
+    let mut quoted = false;
+    let (mut commas, mut semicolons) = (0, 0);
+    for c in text.trim_start().chars().take_while(|c| *c != '\n') {
+        match c {
+            '"' => quoted = !quoted,
+            ',' if !quoted => commas += 1,
+            ';' if !quoted => semicolons += 1,
+            _ => {}
+        }
+    }
+    if semicolons > commas { ';' } else { ',' }
+}
+
+/// The line of what begins at a place, from 1. The reader's own count is that of the end of the row before, which is another line where lines
+/// are empty or end in two characters.
+fn line_at(text: &str, place: u64) -> u64 {
+    let bytes = text.as_bytes();
+    let place = usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
+    let blank = bytes[place..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    let ends = |n: &usize| bytes[*n] == b'\n' || bytes[*n] == b'\r' && bytes.get(n + 1) != Some(&b'\n');
+    1 + (0..place + blank).filter(ends).count() as u64
+}
+
+fn unreadable(text: &str, e: &csv::Error) -> RowProblem {
+    RowProblem {
+        line: e.position().map_or(0, |p| line_at(text, p.byte())),
+        field: "row".into(),
+        value: String::new(),
+        remedy: format!("it is not a line of this file's kind ({e})"),
+    }
+}
+
+/// A column's name without case, accents and signs.
+fn plain(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let letters = lower.chars().map(|c| match c {
+        'é' | 'è' | 'ê' | 'ë' => 'e',
+        'à' | 'â' => 'a',
+        'î' | 'ï' => 'i',
+        'ô' => 'o',
+        'ù' | 'û' | 'ü' => 'u',
+        'ç' => 'c',
+        c if c.is_alphanumeric() => c,
+        _ => ' ',
+    });
+    let spaced: String = letters.collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Where each field is. A column nobody knows is refused: it may be one that is written wrong.
+fn columns(header: &csv::StringRecord) -> Result<BTreeMap<Field, usize>, Vec<RowProblem>> {
+    let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+    let names = || Field::ALL.map(|f| f.names()[0]).join(", ");
+    let problem = |value: &str, remedy: String| RowProblem {
+        line: 1,
+        field: "column".into(),
+        value: value.to_owned(),
+        remedy,
+    };
+    for (n, name) in header.iter().enumerate() {
+        let field = Field::ALL
+            .into_iter()
+            .find(|f| f.names().contains(&plain(name).as_str()));
+        match field {
+            Some(field) if found.insert(field, n).is_some() => {
+                let remedy = format!("there are two columns of {}; remove one", field.names()[0]);
+                problems.push(problem(name, remedy));
+            }
+            Some(_) => {}
+            None => problems.push(problem(name, format!("name it one of {}, or remove it", names()))),
+        }
+    }
+    if problems.is_empty() && !found.contains_key(&Field::Id) {
+        let remedy = format!(
+            "one column must be `id` (or identifiant); the others may be {}",
+            names()
+        );
+        problems.push(problem(&header.iter().collect::<Vec<_>>().join(" "), remedy));
+    }
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
+struct Reading<'a> {
+    text: &'a str,
+    known: Known<'a>,
+    columns: BTreeMap<Field, usize>,
+    width: usize,
+    there: HashMap<&'a str, &'a Enrolment>,
+    /// The place each person is at.
+    places: HashMap<String, u64>,
+    problems: Vec<RowProblem>,
+}
+
+impl Reading<'_> {
+    fn row(&mut self, record: &csv::StringRecord) -> Option<Enrolment> {
+        let place = record.position().map_or(0, csv::Position::byte);
+        let before = self.problems.len();
+        if record.len() != self.width {
+            let remedy = format!(
+                "{} fields, where the first line has {}; put fields that hold the separator in quotes",
+                record.len(),
+                self.width
+            );
+            self.say(place, "row", &record.iter().collect::<Vec<_>>().join(" | "), remedy);
+            return None;
+        }
+        let person = self.person(record);
+        for p in person.problems() {
+            self.say(place, p.field, &p.value, p.remedy);
+        }
+        if let Some(plan) = &person.plan
+            && !self.known.plans.iter().any(|p| p.id == *plan)
+        {
+            let names: Vec<_> = self.known.plans.iter().map(|p| p.id.as_str()).collect();
+            let remedy = format!("use one of {}, or add it with `labwire plan set`", names.join(", "));
+            self.say(place, "plan", plan.as_str(), remedy);
+        }
+        if let Some(first) = self.places.insert(person.subject.to_string(), place) {
+            self.say(
+                place,
+                "id",
+                person.subject.as_str(),
+                format!("it is on line {} already; remove one", line_at(self.text, first)),
+            );
+        }
+        (self.problems.len() == before).then_some(person)
+    }
+
+    fn say(&mut self, place: u64, field: &str, value: &str, remedy: String) {
+        let line = line_at(self.text, place);
+        self.problems.push(RowProblem {
+            line,
+            field: field.to_owned(),
+            // a value is shown so that it can be found, not whole
+            value: value.chars().take(80).collect(),
+            remedy,
+        });
+    }
+
+    /// What the row says, and for the columns that it has not, what is known.
+    fn person(&self, record: &csv::StringRecord) -> Enrolment {
+        let cell = |field| {
+            let column = self.columns.get(&field)?;
+            Some(unguarded(record.get(*column).unwrap_or_default()).to_owned())
+        };
+        let subject = cell(Field::Id).unwrap_or_default();
+        let known = self.there.get(subject.as_str());
+        let text = |field, of: fn(&Enrolment) -> Option<String>| match cell(field) {
+            Some(text) => Some(text).filter(|t| !t.is_empty()),
+            None => known.copied().and_then(of),
+        };
+        Enrolment {
+            course: self.known.course.clone(),
+            name: text(Field::Name, |k| Some(k.name.clone())).unwrap_or_default(),
+            cohort: text(Field::Cohort, |k| k.cohort.clone()),
+            site: text(Field::Site, |k| k.site.clone()),
+            coach: text(Field::Coach, |k| k.coach.as_ref().map(ToString::to_string)).map(Subject),
+            external: text(Field::External, |k| k.external.clone()),
+            plan: text(Field::Plan, |k| k.plan.as_ref().map(ToString::to_string)).map(PlanId),
+            enrolled_at: known.map_or(self.known.at, |k| k.enrolled_at),
+            subject: Subject(subject),
+        }
+    }
+}
+
+/// What an export put an apostrophe before, so that no spreadsheet runs it.
+fn unguarded(text: &str) -> &str {
+    match text.strip_prefix('\'') {
+        Some(rest) if super::export::is_run(rest) => rest,
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::courses::export_list;
+    use lab_core::entitlement::Bilingual;
+    use proptest::prelude::*;
+
+    fn plans() -> Vec<Plan> {
+        let name = Bilingual {
+            en: "Q".into(),
+            fr: "Q".into(),
+        };
+        vec![Plan::new("QUALIFYING", name)]
+    }
+
+    fn read_beside(bytes: &[u8], people: &[Enrolment]) -> Result<List, Vec<RowProblem>> {
+        let known = Known {
+            course: &"net".into(),
+            plans: &plans(),
+            people,
+            at: Timestamp(7),
+        };
+        read_list(bytes, known)
+    }
+
+    fn people(text: &str) -> Vec<Enrolment> {
+        read_beside(text.as_bytes(), &[]).unwrap().people
+    }
+
+    fn said(text: &str) -> Vec<String> {
+        let problems = read_beside(text.as_bytes(), &[]).unwrap_err();
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_french_spreadsheet_with_its_mark_accents_and_semicolons_is_read() {
+        let text = "\u{feff}Identifiant;Nom complet;Cohorte;École;Tuteur;Courriel;Formule\r\n\
+                    lms.example.org#7f3a;Zoé Œuvrard;Été, 2027;Brest;prof.curie;zoe@example.org;QUALIFYING\r\n\
+                    ana;\"Ana; \"\"la\"\" Lovelace\";;;;;\r\n\r\n";
+        let list = read_beside(text.as_bytes(), &[]).unwrap();
+        assert_eq!((list.separator, list.people.len()), (';', 2));
+        let zoe = &list.people[0];
+        assert_eq!(
+            (zoe.subject.as_str(), zoe.name.as_str()),
+            ("lms.example.org#7f3a", "Zoé Œuvrard")
+        );
+        assert_eq!(
+            (zoe.cohort.as_deref(), zoe.site.as_deref()),
+            (Some("Été, 2027"), Some("Brest"))
+        );
+        assert_eq!(
+            (zoe.coach.clone(), zoe.plan.clone()),
+            (Some("prof.curie".into()), Some("QUALIFYING".into()))
+        );
+        assert_eq!(
+            (zoe.external.as_deref(), zoe.enrolled_at),
+            (Some("zoe@example.org"), Timestamp(7))
+        );
+        assert_eq!(
+            (list.people[1].name.as_str(), &list.people[1].cohort),
+            ("Ana; \"la\" Lovelace", &None)
+        );
+    }
+
+    #[test]
+    fn english_names_commas_and_any_order_are_read() {
+        let list = people("name , ID\nAda, ada\n");
+        assert_eq!(
+            (list[0].subject.as_str(), list[0].name.as_str(), &list[0].plan),
+            ("ada", "Ada", &None)
+        );
+        // a comma in quotes is no separator of the first line
+        assert_eq!(
+            people("id;\"e-mail\"\nada;a@b.c\n")[0].external.as_deref(),
+            Some("a@b.c")
+        );
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_leaves_what_is_known_and_an_empty_cell_takes_it_away() {
+        let known = people("id,name,cohort,coach\nada,Ada,A,prof\nlin,Lin,B,prof\n");
+        let after = read_beside("id,cohort\nada,\nlin,C\n".as_bytes(), &known)
+            .unwrap()
+            .people;
+        assert_eq!((after[0].name.as_str(), &after[0].cohort), ("Ada", &None));
+        assert_eq!(
+            (after[1].cohort.as_deref(), after[1].coach.clone()),
+            (Some("C"), Some("prof".into()))
+        );
+    }
+
+    #[test]
+    fn every_row_that_is_wrong_is_named_by_line_field_value_and_remedy() {
+        let long = "x".repeat(130);
+        let text = format!("id;name;plan\nada;Ada;GOLD\n;Nobody;\nlin;{long};\nada;Again;\nbob;too;many;fields\n");
+        let said = said(&text);
+        assert_eq!(said.len(), 5, "{said:?}");
+        assert!(
+            said[0].starts_with("line 2: plan \"GOLD\": use one of QUALIFYING"),
+            "{}",
+            said[0]
+        );
+        assert!(said[1].starts_with("line 3: id \"\":"), "{}", said[1]);
+        assert!(said[2].starts_with("line 4: name \"xxx"), "{}", said[2]);
+        assert!(
+            said[3].starts_with("line 5: id \"ada\": it is on line 2"),
+            "{}",
+            said[3]
+        );
+        assert!(
+            said[4].starts_with("line 6: row \"bob | too | many | fields\": 4 fields, where the first line has 3"),
+            "{}",
+            said[4]
+        );
+    }
+
+    #[test]
+    fn a_row_is_on_the_line_that_an_editor_shows() {
+        for (end, blank) in [("\n", ""), ("\r\n", ""), ("\r", ""), ("\n", "\n\n"), ("\r\n", "\r\n")] {
+            let text = format!("\u{feff}id;plan{end}ada;{end}{blank}\"a{end}b\";{end}lin;GOLD{end}");
+            let lines: Vec<u64> = read_beside(text.as_bytes(), &[])
+                .unwrap_err()
+                .iter()
+                .map(|p| p.line)
+                .collect();
+            let more = text.matches("\n\n\n").count() as u64 * 2 + text.matches("\r\n\r\n").count() as u64;
+            assert_eq!(lines, [3 + more, 5 + more], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_columns_is_said_before_any_row() {
+        assert!(said("name,plan\nAda,\n")[0].contains("one column must be `id`"));
+        assert!(said("id,Pronom\nada,\n")[0].starts_with("line 1: column \"Pronom\": name it one of id, name"));
+        assert!(said("id,identifiant\nada,ada\n")[0].contains("two columns of id"));
+        assert!(said("id\n")[0].contains("rows \"none\""));
+        assert!(said("")[0].contains("id"), "{:?}", said(""));
+    }
+
+    #[test]
+    fn a_file_of_another_encoding_is_told_where() {
+        let problems = read_beside(b"id;nom\nada;Ada\nzoe;Zo\xe9\n", &[]).unwrap_err();
+        assert_eq!((problems[0].line, problems[0].field.as_str()), (3, "text"));
+        assert!(problems[0].remedy.contains("UTF-8"));
+    }
+
+    #[test]
+    fn a_list_is_bounded_in_rows_bytes_and_faults() {
+        let rows = |n: usize| format!("id\n{}", (0..n).map(|i| format!("p{i}\n")).collect::<String>());
+        assert_eq!(people(&rows(ENROLMENTS_MAX)).len(), ENROLMENTS_MAX);
+        assert!(said(&rows(ENROLMENTS_MAX + 1))[0].contains("at most 5000 people"));
+        assert!(said(&"x".repeat(LIST_BYTES_MAX + 1))[0].contains("bytes"));
+        let faulty = format!(
+            "id,plan\n{}",
+            (0..1000).map(|i| format!("p{i},GOLD\n")).collect::<String>()
+        );
+        assert_eq!(said(&faulty).len(), PROBLEMS_MAX);
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_disarmed_and_comes_back_as_it_was() {
+        let mut list = people("id,name\nada,Ada\n");
+        list[0].name = "=HYPERLINK(\"x\")".into();
+        list[0].cohort = Some("'@home".into());
+        let text = String::from_utf8(export_list(&list, ';')).unwrap();
+        assert!(
+            text.contains("\"'=HYPERLINK(\"\"x\"\")\"") && text.contains("''@home"),
+            "{text}"
+        );
+        assert_eq!(read_beside(text.as_bytes(), &[]).unwrap().people, list);
+    }
+
+    /// Text that a field may hold, with everything that is special in a list.
+    fn field() -> impl Strategy<Value = String> {
+        "[a-zéœ;,\"'=+@# -]{0,12}".prop_map(|t| t.trim().to_owned())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_exported_is_imported_as_it_was(fields in prop::collection::vec((field(), field(), field()), 1..8), french: bool) {
+            let some = |t: &str| Some(t.to_owned()).filter(|t| !t.is_empty());
+            let list: Vec<Enrolment> = fields.iter().enumerate().map(|(n, (name, cohort, external))| Enrolment {
+                course: "net".into(),
+                subject: format!("p{n}{external}").into(),
+                name: name.clone(),
+                cohort: some(cohort),
+                site: None,
+                coach: some(external).map(Subject),
+                external: some(external),
+                plan: Some("QUALIFYING".into()),
+                enrolled_at: Timestamp(7),
+            }).collect();
+            let bytes = export_list(&list, if french { ';' } else { ',' });
+            prop_assert_eq!(read_beside(&bytes, &[]).unwrap().people, list);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read_beside(&bytes, &[]);
+            let mut with_header = b"id;name\n".to_vec();
+            with_header.extend(&bytes);
+            let _ = read_beside(&with_header, &[]);
+        }
+    }
+}

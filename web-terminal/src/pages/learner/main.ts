@@ -1,0 +1,4 @@
+import { start } from '../../ui/start';
+import Learner from './Learner.svelte';
+
+start(Learner);
