@@ -145,13 +145,13 @@ fn rule(at: &str, value: Value, problems: &mut Vec<Problem>) -> Option<GroupRule
         }
         return None;
     };
-    let rule = GroupRule {
+    let read = GroupRule {
         group,
         role,
         course: course.map(Into::into),
         sponsor: sponsor.map(Into::into),
     };
-    if let Err(wrong) = rule.check() {
+    if let Err(wrong) = read.check() {
         problems.push(Problem {
             key: format!("{at}.{}", wrong.field),
             found: wrong.found,
@@ -159,7 +159,7 @@ fn rule(at: &str, value: Value, problems: &mut Vec<Problem>) -> Option<GroupRule
         });
         return None;
     }
-    Some(rule)
+    Some(read)
 }
 
 /// As the settings are shown.

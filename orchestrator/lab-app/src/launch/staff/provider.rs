@@ -129,8 +129,8 @@ async fn discover(ports: &Ports, ours: &Settings, staff: &StaffSettings) -> Resu
         })?;
     let addresses = [
         Some(read.authorization_endpoint().url()),
-        read.token_endpoint().map(|u| u.url()),
-        read.userinfo_endpoint().map(|u| u.url()),
+        read.token_endpoint().map(openidconnect::TokenUrl::url),
+        read.userinfo_endpoint().map(openidconnect::UserInfoUrl::url),
         Some(read.jwks_uri().url()),
     ];
     for url in addresses.into_iter().flatten() {
