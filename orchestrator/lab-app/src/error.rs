@@ -1,7 +1,7 @@
 //! One error for everything a caller of `lab-app` meets; `lab-http` turns it into a status.
 
 use lab_core::{
-    entitlement::Refusal,
+    entitlement::{Refusal, WhyWithheld},
     launch::{LaunchRefusal, lti::LtiRefusal},
     port::{BlobsError, ErrorKind, RuntimeError, StoreError},
 };
@@ -99,6 +99,25 @@ impl AppError {
                     format!("your plan allows {max} lab(s) at once; stop the other first")
                 }
                 Refusal::Paused { reason, .. } => format!("new labs are paused: {reason}"),
+                Refusal::Withheld {
+                    plan,
+                    why: WhyWithheld::Spent,
+                } => {
+                    format!(
+                        "all the lab time that was agreed for this course is given: there is none of {plan} for you yet"
+                    )
+                }
+                Refusal::Withheld {
+                    plan,
+                    why: WhyWithheld::NotOffered,
+                } => {
+                    format!("your course asks for the plan {plan}, which is not agreed for it")
+                }
+                Refusal::NotAttested { sponsor, since } => {
+                    format!(
+                        "{sponsor} pays for your lab time while your status holds, and has not confirmed it since {since}"
+                    )
+                }
                 Refusal::Notice { .. } => "what is recorded of you has to be read first".into(),
             },
             _ => match self.kind() {

@@ -21,6 +21,7 @@ mod db;
 mod dialect;
 mod entitlement;
 mod error;
+mod givers;
 mod grades;
 mod hints;
 mod labs;
@@ -41,6 +42,7 @@ mod row;
 mod s3;
 mod statement;
 mod store;
+mod voucher_terms;
 mod vouchers;
 
 pub use blobs::ObjectBlobs;

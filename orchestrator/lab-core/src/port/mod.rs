@@ -2,6 +2,7 @@
 
 mod blobs;
 mod clock;
+mod givers;
 mod grades;
 mod lti;
 mod mail;
@@ -14,6 +15,7 @@ mod store;
 
 pub use blobs::*;
 pub use clock::*;
+pub use givers::*;
 pub use grades::*;
 pub use lti::*;
 pub use mail::*;

@@ -208,9 +208,9 @@ impl From<Me> for MeView {
 /// Why a learner gets no lab, with the numbers of it.
 #[derive(Serialize, ToSchema)]
 pub struct RefusalView {
-    /// `no-labs`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `privacy-notice`.
+    /// `no-labs`, `plan-withheld`, `not-attested`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `privacy-notice`.
     pub refusal: String,
-    /// With `no-labs`: the plan the learner has.
+    /// With `no-labs`: the plan the learner has; with `plan-withheld`: the one that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// With `no-time`: seconds left.
@@ -225,15 +225,19 @@ pub struct RefusalView {
     /// With `concurrency`: those that run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<Vec<String>>,
-    /// With `launches-paused`: operations' own words.
+    /// With `launches-paused`: operations' own words; with `plan-withheld`: `budget-spent` or `plan-not-offered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// With `launches-paused`: when to come back, where it was said; with `daily-cap`: when there is more. Unix seconds.
+    /// With `launches-paused`: when to come back, where it was said; with `daily-cap`: when there is more; with `not-attested`: when it ended.
+    /// Unix seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
     /// With `privacy-notice`: which has to be acknowledged by `POST /notice`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// With `not-attested`: whose word is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sponsor: Option<String>,
 }
 
 impl From<&Refusal> for RefusalView {
@@ -248,6 +252,7 @@ impl From<&Refusal> for RefusalView {
             reason: None,
             until: None,
             version: None,
+            sponsor: None,
         };
         match r {
             Refusal::NoLabs { plan } => view.plan = plan.as_ref().map(ToString::to_string),
@@ -259,6 +264,14 @@ impl From<&Refusal> for RefusalView {
             Refusal::Concurrency { max, running } => {
                 view.max = Some(*max);
                 view.running = Some(running.iter().map(ToString::to_string).collect());
+            }
+            Refusal::Withheld { plan, why } => {
+                view.plan = Some(plan.to_string());
+                view.reason = Some(why.code().to_owned());
+            }
+            Refusal::NotAttested { sponsor, since } => {
+                view.sponsor = Some(sponsor.to_string());
+                view.until = Some(since.secs());
             }
             Refusal::Notice { version } => view.version = Some(version.to_string()),
             Refusal::Paused { reason, until } => {

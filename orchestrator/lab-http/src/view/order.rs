@@ -6,7 +6,10 @@ use utoipa::ToSchema;
 
 /// `POST /orders`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "for the description: the handler reads fields one by one, to name every wrong one")]
+#[expect(
+    dead_code,
+    reason = "for the description: the handler reads fields one by one, to name every wrong one"
+)]
 pub struct OrderRequest {
     /// The shop's own number: sent again, it is the same order.
     pub order: String,
@@ -22,7 +25,10 @@ pub struct OrderRequest {
 
 /// `POST /orders/{order}/cancel`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "for the description: the handler reads fields one by one, to name every wrong one")]
+#[expect(
+    dead_code,
+    reason = "for the description: the handler reads fields one by one, to name every wrong one"
+)]
 pub struct CancelRequest {
     /// Why; it must name nobody.
     pub reason: String,

@@ -19,6 +19,7 @@ const DELETED: &[&str] = &[
     "DELETE FROM ticket WHERE login IN (SELECT id FROM login WHERE subject = $1)",
     "DELETE FROM login WHERE subject = $1",
     "DELETE FROM voucher_guess WHERE subject = $1",
+    "DELETE FROM grant_withheld WHERE subject = $1",
     // what is not sent to the course by now never is, and what comes of a send under way finds no row
     "DELETE FROM grade WHERE subject = $1",
     // words of a platform that was refused; they may say who came

@@ -346,6 +346,7 @@ impl State {
             g.subject.clone_from(&e.pseudonym);
         }
         self.grades.forget(&e.subject);
+        self.givers.forget(&e.subject);
         self.accounts.forget(&e.subject);
         self.vouchers.rename(&e.subject, &e.pseudonym);
         self.rename_in_audit(e);

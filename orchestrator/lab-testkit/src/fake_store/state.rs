@@ -48,6 +48,7 @@ pub(super) struct State {
     pub lti: super::lti::LtiTables,
     pub grades: super::grades::Grades,
     pub accounts: super::accounts::Accounts,
+    pub givers: super::givers::Givers,
     pub orders: super::orders::Orders,
     pub privacy: super::privacy::PrivacyTables,
 }

@@ -63,7 +63,7 @@ enum Lang {
 }
 
 /// `2026-11-01`, or a whole time.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     let whole = if text.len() == 10 {
         format!("{text}T00:00:00Z")
     } else {

@@ -53,6 +53,8 @@ pub struct Verified {
     pub resource_link: String,
     /// Custom parameter `lab`.
     pub lab: Option<String>,
+    /// Custom parameter `plan`.
+    pub plan: Option<String>,
     /// Where the platform wants a grade, when it does.
     pub grade: Option<GradeAddress>,
 }

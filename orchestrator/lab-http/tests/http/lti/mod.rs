@@ -5,5 +5,6 @@ mod choice;
 mod forms;
 mod keys;
 mod lms;
+mod plan;
 mod steps;
 mod ways;

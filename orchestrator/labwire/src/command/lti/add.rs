@@ -5,8 +5,9 @@ use crate::{config::Config, wire};
 use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args};
 use lab_core::{
+    entitlement::{Giver, GrantBudget},
     launch::lti::{Jwks, Kind, Registration, RegistrationId, registration_problem},
-    port::{Clock, Entropy, LtiStore, Store},
+    port::{Clock, Entropy, GiverStore, LtiStore, Store},
 };
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
@@ -17,6 +18,8 @@ use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
     after_help = "Examples:\n  \
       LTI 1.1 (FUN, older Open edX); a secret is made and printed once:\n    \
         labwire lti add fun --key imt-net101 --plan QUALIFYING\n  \
+      Everybody discovers; who the course sends with plan=QUALIFYING has lab time, 30 learners at most:\n    \
+        labwire lti add fun --key imt-net101 --plan DISCOVERY --may-ask QUALIFYING --grants-max 30\n  \
       LTI 1.3, Open edX; Studio shows the client id and the two last addresses once the block is saved:\n    \
         labwire lti add edx --issuer https://lms.example.org --client-id 6f1c… \\\n      \
           --auth-url https://lms.example.org/api/lti_consumer/v1/launch/ \\\n      \
@@ -34,6 +37,15 @@ pub struct AddArgs {
     /// Each learner who launches gets a grant of this plan, once a course
     #[arg(long, value_name = "ID")]
     plan: Option<String>,
+    /// A plan that the launch's custom parameter `plan` may ask for instead; repeat for several
+    #[arg(long, value_name = "ID")]
+    may_ask: Vec<String>,
+    /// Most grants that its launches give in all, one a learner, course and plan
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    grants_max: Option<i64>,
+    /// Most lab time that its launches give in all
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(i64).range(1..=10_000_000))]
+    hours_max: Option<i64>,
     /// The lab that the printed addresses launch; the first one by default
     #[arg(long, value_name = "ID")]
     lab: Option<String>,
@@ -88,21 +100,25 @@ pub struct AddArgs {
 
 pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
     let store = wire::store(config).await?;
-    if let Some(plan) = &args.plan
-        && !store
-            .plan_list()
-            .await?
-            .iter()
-            .chain(&config.plans)
-            .any(|p| p.id.as_str() == plan)
-    {
-        bail!("--plan {plan} does not exist; `labwire plan ls` lists plans");
+    let plans = store.plan_list().await?;
+    for plan in args.plan.iter().chain(&args.may_ask) {
+        if !plans.iter().chain(&config.plans).any(|p| p.id.as_str() == plan) {
+            bail!("plan {plan} does not exist; `labwire plan ls` lists plans");
+        }
     }
     let lab = paste::lab(store.as_ref(), args.lab.as_deref()).await?;
     let id = RegistrationId(args.name.clone());
     let before = store.lti_registration_get(&id).await?;
     let kind = kind(&args, before.as_ref().map(|r| &r.kind))?;
     let made = args.secret_file.is_none() && before.as_ref().is_none_or(|r| secret(&r.kind) != secret(&kind));
+    let giver = Giver {
+        source: String::new(),
+        plans: args.may_ask.into_iter().map(Into::into).collect(),
+        budget: GrantBudget {
+            grants: args.grants_max,
+            seconds: args.hours_max.map(|h| h * 3600),
+        },
+    };
     let registration = Registration {
         id,
         course: args.course.map(Into::into),
@@ -113,6 +129,12 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
     if let Some(problem) = registration_problem(&registration) {
         bail!("{problem}");
     }
+    let giver = Giver {
+        source: registration.source(),
+        ..giver
+    };
+    // what it may give first: a launch between the two gives no more than that
+    store.giver_put(&giver).await?;
     store.lti_registration_put(&registration).await?;
     println!(
         "{} {}\n",
