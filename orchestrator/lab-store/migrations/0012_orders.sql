@@ -11,6 +11,7 @@ CREATE TABLE order_key (
     courses     TEXT NOT NULL,
     plans       TEXT NOT NULL,
     sponsor     TEXT,
+    site        TEXT,
     grants_max  {int} CHECK (grants_max >= 0),
     seconds_max {int} CHECK (seconds_max >= 0),
     created_at  {int} NOT NULL,
@@ -39,6 +40,7 @@ CREATE TABLE giver (
     source      TEXT NOT NULL PRIMARY KEY,
     -- JSON of a list: what its launches may ask for
     plans       TEXT NOT NULL,
+    site        TEXT,
     grants_max  {int} CHECK (grants_max >= 0),
     seconds_max {int} CHECK (seconds_max >= 0)
 ) {strict};
@@ -59,3 +61,7 @@ CREATE TABLE voucher_terms (
     batch TEXT NOT NULL PRIMARY KEY,
     terms TEXT NOT NULL
 ) {strict};
+
+-- Where its learner is: a school, a room, a city. By what gave it: vouchers, a shop's key, a registration.
+ALTER TABLE lab_grant ADD COLUMN site TEXT;
+CREATE INDEX lab_grant_site ON lab_grant (site) WHERE site IS NOT NULL;

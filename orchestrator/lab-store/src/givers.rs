@@ -38,14 +38,15 @@ impl GiverStore for SqlStore {
 async fn put(tx: &mut Tx, giver: &Giver) -> Result<(), Failure> {
     let plans = serde_json::to_string(&giver.plans).map_err(|e| Failure::Unreadable(format!("giver.plans ({e})")))?;
     sqlx::query(
-        "INSERT INTO giver (source, plans, grants_max, seconds_max) VALUES ($1, $2, $3, $4)
+        "INSERT INTO giver (source, plans, grants_max, seconds_max, site) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (source) DO UPDATE SET plans = excluded.plans, grants_max = excluded.grants_max,
-             seconds_max = excluded.seconds_max",
+             seconds_max = excluded.seconds_max, site = excluded.site",
     )
     .bind(giver.source.as_str())
     .bind(plans)
     .bind(giver.budget.grants)
     .bind(giver.budget.seconds)
+    .bind(giver.site.as_ref().map(ToString::to_string))
     .execute(tx.conn())
     .await?;
     Ok(())
@@ -61,6 +62,7 @@ async fn get(conn: &mut AnyConnection, source: &str) -> Result<Option<Giver>, Fa
     Ok(Some(Giver {
         source: source.to_owned(),
         plans: serde_json::from_str(&plans).map_err(|e| Failure::Unreadable(format!("giver.plans ({e})")))?,
+        site: row::text_opt(&r, "site")?.map(Into::into),
         budget: GrantBudget {
             grants: row::int_opt(&r, "grants_max")?,
             seconds: row::int_opt(&r, "seconds_max")?,
@@ -102,8 +104,9 @@ async fn issue(tx: &mut Tx, grant: &Grant) -> Result<Issued, Failure> {
         .fetch_optional(tx.conn())
         .await?
         .is_some();
+    let giver = get(tx.conn(), &grant.source).await?;
     if !there
-        && let Some(giver) = get(tx.conn(), &grant.source).await?
+        && let Some(giver) = &giver
         && let Err(spent) = giver
             .budget
             .admits(given(tx.conn(), &grant.source).await?, grant.seconds)
@@ -119,6 +122,7 @@ async fn issue(tx: &mut Tx, grant: &Grant) -> Result<Issued, Failure> {
         return Ok(Issued::Spent(spent));
     }
     entitlement::grant_issue(tx, grant).await?;
+    entitlement::grant_at(tx, grant.id, giver.and_then(|g| g.site).as_ref()).await?;
     sqlx::query("DELETE FROM grant_withheld WHERE subject = $1 AND course = $2")
         .bind(grant.subject.as_str())
         .bind(grant.course.as_str())

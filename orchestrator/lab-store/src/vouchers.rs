@@ -153,6 +153,7 @@ pub(crate) async fn redeem(tx: &mut Tx, r: &Redemption) -> Result<Redeemed, Fail
             sponsor: batch.sponsor,
         };
         entitlement::grant_issue(tx, &grant).await?;
+        entitlement::grant_at(tx, grant.id, terms.site.as_ref()).await?;
         sqlx::query("UPDATE voucher SET redeemed_by = $2, redeemed_at = $3, grant_id = $4 WHERE code = $1")
             .bind(found.code.0.to_vec())
             .bind(r.subject.as_str())

@@ -1,7 +1,7 @@
 //! Who gives without being asked each time: a platform's registration, within what was agreed. And why somebody was given nothing.
 
 use super::{BudgetSpent, Given, GrantBalance, GrantBudget, source};
-use crate::{CourseId, PlanId, SponsorId, Subject, Timestamp};
+use crate::{CourseId, PlanId, SiteId, SponsorId, Subject, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -12,6 +12,8 @@ pub struct Giver {
     pub source: String,
     pub plans: BTreeSet<PlanId>,
     pub budget: GrantBudget,
+    /// Where its people are: on the statement of that site.
+    pub site: Option<SiteId>,
 }
 
 /// A giver with what it gave.
@@ -105,7 +107,7 @@ mod tests {
         let giver = Giver {
             source: "lti:fun".into(),
             plans: ["GOLD".into()].into(),
-            budget: GrantBudget::default(),
+            ..Giver::default()
         };
         let own = PlanId::from("DISCOVERY");
         let plan = |p: &str| Asked::Plan(p.into());

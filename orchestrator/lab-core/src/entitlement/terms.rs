@@ -1,7 +1,7 @@
 //! What a batch of vouchers was agreed on: a company's trial, or a reseller's.
 
 use super::{Bilingual, MINIMUM_TO_START_SECS};
-use crate::{LabId, Timestamp, VoucherBatchId};
+use crate::{LabId, SiteId, Timestamp, VoucherBatchId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,6 +26,9 @@ pub struct VoucherTerms {
     /// Stands on each code: who certifies, with whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<Bilingual>,
+    /// Where its people are: on the statement of that site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteId>,
 }
 
 impl VoucherTerms {

@@ -83,7 +83,10 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
         ],
     ),
     ("course", &[("id", Of::Nobody), ("title", Of::Nobody)]),
-    ("giver", &[("source", Of::Nobody), ("plans", Of::Nobody)]),
+    (
+        "giver",
+        &[("source", Of::Nobody), ("plans", Of::Nobody), ("site", Of::Nobody)],
+    ),
     (
         "grade",
         &[
@@ -131,6 +134,7 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
             ("source", Of::Nobody),
             ("voided_reason", Of::Words),
             ("sponsor", Of::Nobody),
+            ("site", Of::Nobody),
         ],
     ),
     (
@@ -223,6 +227,7 @@ const COLUMNS: &[(&str, &[(&str, Of)])] = &[
             ("courses", Of::Nobody),
             ("plans", Of::Nobody),
             ("sponsor", Of::Nobody),
+            ("site", Of::Nobody),
         ],
     ),
     (

@@ -34,6 +34,13 @@ impl State {
             .sum::<i64>()
     }
 
+    /// Says where a grant's learner is.
+    pub fn grant_at(&mut self, grant: lab_core::GrantId, site: Option<&lab_core::SiteId>) {
+        if let Some(site) = site {
+            self.sites.entry(grant).or_insert_with(|| site.clone());
+        }
+    }
+
     fn given_by(&self, source: &str) -> Given {
         let theirs = self.grants.values().filter(|g| g.source == source);
         theirs.fold(Given::default(), |sum, g| Given {
@@ -58,7 +65,9 @@ impl State {
             self.givers.withheld.insert(place, withheld);
             return Ok(Issued::Spent(spent));
         }
+        let site = self.givers.all.get(&grant.source).and_then(|g| g.site.clone());
         self.grant_issue(grant)?;
+        self.grant_at(grant.id, site.as_ref());
         self.givers.withheld.remove(&place);
         Ok(Issued::Done)
     }

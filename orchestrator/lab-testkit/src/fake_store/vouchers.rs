@@ -179,6 +179,7 @@ impl State {
                 source: source::VOUCHER.into(),
                 sponsor: batch.sponsor,
             })?;
+            self.grant_at(id, terms.site.as_ref());
             self.vouchers.codes.insert(code, (batch.id, Some(r.subject.clone())));
             self.vouchers.redeemed_at.insert(code, r.at);
             if let Some(state) = self.vouchers.batches.get_mut(&batch.id) {

@@ -103,6 +103,9 @@ struct Reseller {
     credit: Option<String>,
     #[arg(long, value_name = "TEXT", requires = "credit")]
     credit_fr: Option<String>,
+    /// Where its learners are: on the statement of that site
+    #[arg(long, value_name = "ID")]
+    site: Option<String>,
 }
 
 impl Reseller {
@@ -117,6 +120,7 @@ impl Reseller {
             reseller: self.reseller,
             price: both(self.price, self.price_fr),
             credit: both(self.credit, self.credit_fr),
+            site: self.site.map(Into::into),
             ..VoucherTerms::default()
         }
     }

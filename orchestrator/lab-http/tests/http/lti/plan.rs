@@ -26,6 +26,7 @@ async fn lms(grants: i64) -> Lms {
             grants: Some(grants),
             seconds: None,
         },
+        site: None,
     };
     lms.kit.store.lti_registration_put(&edx).await.unwrap();
     lms.kit.store.giver_put(&giver).await.unwrap();

@@ -15,6 +15,7 @@ fn giver(grants: Option<i64>, seconds: Option<i64>) -> Giver {
         source: SOURCE.into(),
         plans: ["QUALIFYING".into(), "GROUP".into()].into(),
         budget: GrantBudget { grants, seconds },
+        site: None,
     }
 }
 

@@ -138,6 +138,7 @@ macro_rules! store_contract {
             a_trials_pot_is_given_exactly_and_a_person_has_one_seat
             what_a_trial_gave_is_told_by_seat_and_by_lab
             a_resellers_terms_are_kept_as_they_were_agreed
+            a_sites_statement_has_what_was_given_there_and_nothing_else
         );
         $crate::store_contract!(@stage $open, recording:
             a_recording_opens_once_and_empty

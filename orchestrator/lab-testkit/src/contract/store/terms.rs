@@ -3,7 +3,8 @@
 use super::fixture::{School, at, at_once, fresh, used};
 use lab_core::{
     TokenHash, VoucherBatchId,
-    entitlement::{Bilingual, Redeemed, Redemption, VoucherBatch, VoucherRefusal, VoucherTerms},
+    entitlement::{Bilingual, Giver, Grant, Redeemed, Redemption, VoucherBatch, VoucherRefusal, VoucherTerms},
+    metering::{Period, Statement, StatementOf},
     port::Store,
 };
 use std::sync::Arc;
@@ -137,6 +138,7 @@ pub async fn a_resellers_terms_are_kept_as_they_were_agreed(store: Arc<dyn Store
         reseller: Some("ESP Dakar".into()),
         price: Some(text("100,000 FCFA", "100 000 FCFA")),
         credit: Some(text("IMT-ESP certificate", "Certificat IMT-ESP")),
+        site: Some("dakar".into()),
         ..VoucherTerms::default()
     };
     let id = batch(&school, 75, 3600, &terms).await;
@@ -158,4 +160,53 @@ pub async fn a_resellers_terms_are_kept_as_they_were_agreed(store: Arc<dyn Store
     let all = school.store.voucher_terms_list().await.unwrap();
     let [told] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!((told.batch, &told.terms, told.seats.len()), (id, &terms, 2));
+}
+
+pub async fn a_sites_statement_has_what_was_given_there_and_nothing_else(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    let store = school.store.as_ref();
+    let dakar = VoucherTerms {
+        site: Some("dakar".into()),
+        ..VoucherTerms::default()
+    };
+    batch(&school, 2, 3600, &dakar).await;
+    redeem(&school, "ada", 0).await;
+    // of a registration there, and of nowhere
+    let giver = Giver {
+        source: "lti:esp".into(),
+        site: Some("dakar".into()),
+        ..Giver::default()
+    };
+    store.giver_put(&giver).await.unwrap();
+    let launched = Grant {
+        source: "lti:esp".into(),
+        ..school.grant_of("bob", "QUALIFYING", 1200)
+    };
+    store.grant_issue_within(&launched).await.unwrap();
+    school.grant("ada", "QUALIFYING", 600).await;
+    let session = school.admitted("ada").await;
+    let session = school.ready(&session).await;
+    school.end(&session).await;
+    store.settle(&used(&session, 700)).await.unwrap();
+    let statement = async |site: &str| {
+        let of = StatementOf::Site(site.into());
+        let facts = store.statement_facts(&of, at(9000)).await.unwrap();
+        let period = Period {
+            from: at(-9000),
+            until: at(9000),
+        };
+        Statement::new(of, period, &facts)
+    };
+    let told = statement("dakar").await;
+    assert_eq!(told.disagreements(), Vec::<String>::new());
+    assert_eq!(
+        (told.grants.len(), told.totals.flow.given, told.totals.learners),
+        (2, 4800, 2)
+    );
+    let drawn: i64 = store.voucher_terms_list().await.unwrap()[0].sums().1;
+    assert_eq!(
+        told.totals.flow.used, drawn,
+        "what other grants paid of the same lab is not the site's"
+    );
+    assert!(statement("rabat").await.grants.is_empty());
 }

@@ -46,6 +46,9 @@ pub struct AddArgs {
     /// Most lab time that its launches give in all
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(i64).range(1..=10_000_000))]
     hours_max: Option<i64>,
+    /// Where its learners are: on the statement of that site
+    #[arg(long, value_name = "ID")]
+    site: Option<String>,
     /// The lab that the printed addresses launch; the first one by default
     #[arg(long, value_name = "ID")]
     lab: Option<String>,
@@ -118,6 +121,7 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
             grants: args.grants_max,
             seconds: args.hours_max.map(|h| h * 3600),
         },
+        site: args.site.map(Into::into),
     };
     let registration = Registration {
         id,
