@@ -1,7 +1,7 @@
 //! One error for everything a caller of `lab-app` meets; `lab-http` turns it into a status.
 
 use lab_core::{
-    entitlement::Refusal,
+    entitlement::{Refusal, WhyWithheld},
     launch::{LaunchRefusal, lti::LtiRefusal, staff::StaffRefusal},
     port::{BlobsError, ErrorKind, RuntimeError, StoreError},
 };
@@ -108,6 +108,25 @@ impl AppError {
                 }
                 Refusal::CourseClosed { title, closed_at, .. } => {
                     format!("{title} closed on {closed_at}: no new lab can be started, replays stay")
+                }
+                Refusal::Withheld {
+                    plan,
+                    why: WhyWithheld::Spent,
+                } => {
+                    format!(
+                        "all the lab time that was agreed for this course is given: there is none of {plan} for you yet"
+                    )
+                }
+                Refusal::Withheld {
+                    plan,
+                    why: WhyWithheld::NotOffered,
+                } => {
+                    format!("your course asks for the plan {plan}, which is not agreed for it")
+                }
+                Refusal::NotAttested { sponsor, since } => {
+                    format!(
+                        "{sponsor} pays for your lab time while your status holds, and has not confirmed it since {since}"
+                    )
                 }
                 Refusal::Notice { .. } => "what is recorded of you has to be read first".into(),
             },

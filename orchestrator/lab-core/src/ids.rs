@@ -124,6 +124,10 @@ text_id!(
     SponsorId
 );
 text_id!(
+    /// A place where learners are: a school, a city, a room.
+    SiteId
+);
+text_id!(
     /// A terminal's name in the lab file, e.g. `r1`.
     TerminalId
 );

@@ -151,10 +151,16 @@ fn next_step(code: &str, status: StatusCode) -> &'static str {
             "tell your teacher: the course's link must be renewed"
         }
         "no-labs" => "watch the recorded demonstration, redeem a voucher, or ask for a plan with labs",
+        "plan-withheld" => {
+            "tell your course team, who can have more agreed; meanwhile redeem a voucher, or watch the demonstration"
+        }
+        "not-attested" => "ask your sponsor to confirm your status again; then click the lab link once more",
         "no-time" => "redeem a voucher, or ask for more lab time",
         "daily-cap" => "come back when there is more; a lab that runs already goes on",
         "voucher-unknown" => "compare it with the paper: letters and digits, 16 of them",
         "voucher-used" | "voucher-expired" | "voucher-revoked" => "ask who gave it to you for another one",
+        "voucher-pot-empty" => "ask your company for more lab time, or redeem another voucher",
+        "voucher-seated" => "use the seat you have; give this code to a colleague",
         "voucher-other-course" => "open a lab of that course, and redeem it there",
         "voucher-guesses" => "wait until then, with the paper at hand",
         "order-key-unknown" => "ask who runs this installation for a key; `labwire order key add` makes one",

@@ -11,6 +11,7 @@ CREATE TABLE order_key (
     courses     TEXT NOT NULL,
     plans       TEXT NOT NULL,
     sponsor     TEXT,
+    site        TEXT,
     grants_max  {int} CHECK (grants_max >= 0),
     seconds_max {int} CHECK (seconds_max >= 0),
     created_at  {int} NOT NULL,
@@ -33,3 +34,34 @@ CREATE TABLE lab_order (
     PRIMARY KEY (shop, number),
     CHECK ((cancelled_at IS NULL) = (cancelled_reason IS NULL) AND (cancelled_at IS NULL) = (taken_back IS NULL))
 ) {strict};
+
+-- Who gives without being asked each time (a registration), within what was agreed; source: as in lab_grant.
+CREATE TABLE giver (
+    source      TEXT NOT NULL PRIMARY KEY,
+    -- JSON of a list: what its launches may ask for
+    plans       TEXT NOT NULL,
+    site        TEXT,
+    grants_max  {int} CHECK (grants_max >= 0),
+    seconds_max {int} CHECK (seconds_max >= 0)
+) {strict};
+CREATE INDEX lab_grant_source ON lab_grant (source);
+
+-- What a learner's last launch asked for and was not given.
+CREATE TABLE grant_withheld (
+    subject TEXT NOT NULL,
+    course  TEXT NOT NULL,
+    plan    TEXT NOT NULL,
+    why     TEXT NOT NULL CHECK (why IN ('budget-spent', 'plan-not-offered')),
+    at      {int} NOT NULL,
+    PRIMARY KEY (subject, course)
+) {strict};
+
+-- JSON of VoucherTerms. Written before its batch, so that no code is ever without them.
+CREATE TABLE voucher_terms (
+    batch TEXT NOT NULL PRIMARY KEY,
+    terms TEXT NOT NULL
+) {strict};
+
+-- Where its learner is: a school, a room, a city. By what gave it: vouchers, a shop's key, a registration.
+ALTER TABLE lab_grant ADD COLUMN site TEXT;
+CREATE INDEX lab_grant_site ON lab_grant (site) WHERE site IS NOT NULL;

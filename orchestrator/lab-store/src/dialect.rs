@@ -1,7 +1,7 @@
 //! Everything in which SQLite and Postgres differ. Statements do not: each is written once, with `$1` placeholders (which
 //! both take), `ON CONFLICT` upserts and `RETURNING`; sums are cast back to 64 bits, which Postgres would widen.
 
-use lab_core::{CourseId, GrantId, LabDigest, SessionId, Subject, TokenHash};
+use lab_core::{CourseId, GrantId, LabDigest, SessionId, Subject, TokenHash, VoucherBatchId};
 use sqlx::{AnyConnection, Row as _};
 
 /// Which database is spoken to.
@@ -165,6 +165,28 @@ impl Dialect {
         if self == Self::Postgres {
             sqlx::query("SELECT batch FROM voucher WHERE code = $1 FOR UPDATE")
                 .bind(code.0.to_vec())
+                .fetch_all(conn)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Lets one transaction at a time give of a source, so that its budget is counted once.
+    pub(crate) async fn lock_giver(self, conn: &mut AnyConnection, source: &str) -> sqlx::Result<()> {
+        if self == Self::Postgres {
+            sqlx::query("SELECT source FROM giver WHERE source = $1 FOR UPDATE")
+                .bind(source)
+                .fetch_all(conn)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Lets one transaction at a time redeem of a batch whose codes share something. Taken after [`Self::lock_voucher`].
+    pub(crate) async fn lock_terms(self, conn: &mut AnyConnection, batch: VoucherBatchId) -> sqlx::Result<()> {
+        if self == Self::Postgres {
+            sqlx::query("SELECT batch FROM voucher_terms WHERE batch = $1 FOR UPDATE")
+                .bind(batch.to_string())
                 .fetch_all(conn)
                 .await?;
         }

@@ -2,7 +2,7 @@
 
 use crate::{costs, courses, db::Tx, error::Failure, ledger, operations, pool, privacy, provisioning, row};
 use lab_core::{
-    CourseId, GrantId, PlanId, SandboxId, SessionId, SponsorId, Subject, Timestamp,
+    CourseId, GrantId, PlanId, SandboxId, SessionId, SiteId, SponsorId, Subject, Timestamp,
     entitlement::{DAY, DayUse, Grant, GrantBalance, Refusal, TimeLeft, draw, source},
     metering::{Account, Transaction, TxKind},
     operations::LaunchPause,
@@ -77,6 +77,18 @@ pub(crate) async fn grant_issue(tx: &mut Tx, grant: &Grant) -> Result<(), Failur
     } else {
         Ok(())
     }
+}
+
+/// Says where a grant's learner is.
+pub(crate) async fn grant_at(tx: &mut Tx, id: GrantId, site: Option<&SiteId>) -> Result<(), Failure> {
+    if let Some(site) = site {
+        sqlx::query("UPDATE lab_grant SET site = $2 WHERE id = $1 AND site IS NULL")
+            .bind(id.to_string())
+            .bind(site.as_str())
+            .execute(tx.conn())
+            .await?;
+    }
+    Ok(())
 }
 
 /// Where a grant's seconds come from, and go back to when it is taken back.

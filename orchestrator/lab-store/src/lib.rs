@@ -22,6 +22,7 @@ mod db;
 mod dialect;
 mod entitlement;
 mod error;
+mod givers;
 mod grades;
 mod hints;
 mod labs;
@@ -44,6 +45,7 @@ mod s3;
 mod staff;
 mod statement;
 mod store;
+mod voucher_terms;
 mod vouchers;
 
 pub use blobs::ObjectBlobs;

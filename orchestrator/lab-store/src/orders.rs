@@ -61,8 +61,9 @@ fn list<T: DeserializeOwned>(r: &AnyRow, column: &str) -> Result<T, Failure> {
 
 async fn key_add(tx: &mut Tx, key: &OrderKey) -> Result<(), Failure> {
     sqlx::query(
-        "INSERT INTO order_key (id, shop, hash, key, courses, plans, sponsor, grants_max, seconds_max, created_at, revoked_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO order_key (id, shop, hash, key, courses, plans, sponsor, grants_max, seconds_max, created_at, revoked_at,
+             site)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(key.id.to_string())
     .bind(key.shop.as_str())
@@ -75,6 +76,7 @@ async fn key_add(tx: &mut Tx, key: &OrderKey) -> Result<(), Failure> {
     .bind(key.budget.seconds)
     .bind(key.created_at.0)
     .bind(key.revoked_at.map(|at| at.0))
+    .bind(key.site.as_ref().map(ToString::to_string))
     .execute(tx.conn())
     .await?;
     Ok(())
@@ -89,6 +91,7 @@ fn read_key(r: &AnyRow) -> Result<OrderKey, Failure> {
         courses: list(r, "courses")?,
         plans: list(r, "plans")?,
         sponsor: row::text_opt(r, "sponsor")?.map(Into::into),
+        site: row::text_opt(r, "site")?.map(Into::into),
         budget: GrantBudget {
             grants: row::int_opt(r, "grants_max")?,
             seconds: row::int_opt(r, "seconds_max")?,
@@ -170,6 +173,7 @@ async fn place(tx: &mut Tx, p: &Placement) -> Result<Placed, Failure> {
         return Ok(Placed::Spent(spent));
     }
     entitlement::grant_issue(tx, &p.grant).await?;
+    entitlement::grant_at(tx, p.grant.id, key.site.as_ref()).await?;
     sqlx::query(
         "INSERT INTO lab_order (shop, number, order_key, grant_id, asked_seconds, asked_expires_at)
          VALUES ($1, $2, $3, $4, $5, $6)",

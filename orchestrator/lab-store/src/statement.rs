@@ -7,13 +7,13 @@ use lab_core::{
 };
 use sqlx::{AnyConnection, any::AnyRow, query::Query};
 
-/// `$1` learner, `$2` sponsor, `$3` course, `$4` the end. Sessions that drew on a grant are those with a transaction on its account.
+/// `$1` learner, `$2` sponsor, `$3` course, `$4` the end, `$5` site. Sessions that drew on a grant are those with a transaction on its account.
 macro_rules! scoped {
     ($tail:literal) => {
         concat!(
             "WITH scope AS (SELECT id FROM lab_grant
                  WHERE (CAST($1 AS TEXT) IS NULL OR subject = $1) AND (CAST($2 AS TEXT) IS NULL OR sponsor = $2)
-                   AND (CAST($3 AS TEXT) IS NULL OR course = $3)),
+                   AND (CAST($3 AS TEXT) IS NULL OR course = $3) AND (CAST($5 AS TEXT) IS NULL OR site = $5)),
              touched AS (SELECT DISTINCT t.id, t.session FROM scope g
                  JOIN ledger_entry e ON e.account = 'grant:' || g.id JOIN ledger_tx t ON t.id = e.tx
                  WHERE t.occurred_at < $4),
@@ -33,7 +33,8 @@ pub(crate) async fn facts(
         sqlx::query(
             "SELECT * FROM lab_grant
              WHERE (CAST($1 AS TEXT) IS NULL OR subject = $1) AND (CAST($2 AS TEXT) IS NULL OR sponsor = $2)
-               AND (CAST($3 AS TEXT) IS NULL OR course = $3) AND created_at < $4",
+               AND (CAST($3 AS TEXT) IS NULL OR course = $3) AND (CAST($5 AS TEXT) IS NULL OR site = $5)
+               AND created_at < $4",
         ),
         of,
         until,
@@ -96,4 +97,5 @@ fn bound<'q>(query: AnyQuery<'q>, of: &StatementOf, until: Timestamp) -> AnyQuer
         .bind(named("sponsor"))
         .bind(named("course"))
         .bind(until.0)
+        .bind(named("site"))
 }

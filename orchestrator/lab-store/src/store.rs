@@ -7,13 +7,17 @@ use crate::{
     entitlement,
     error::{During, Failure},
     hints::Hints,
-    labs, launch, leases, ledger, metering, migrate, operations, plans, pool, provisioning, recording, vouchers,
+    labs, launch, leases, ledger, metering, migrate, operations, plans, pool, provisioning, recording, voucher_terms,
+    vouchers,
 };
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use lab_core::{
     CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, SessionId, Subject, Timestamp, TokenHash, VoucherBatchId,
-    entitlement::{Grant, GrantBalance, Plan, Redeemed, Redemption, TimeLeft, VoucherBatch, VoucherBatchState},
+    entitlement::{
+        Grant, GrantBalance, Plan, Redeemed, Redemption, TermsState, TimeLeft, VoucherBatch, VoucherBatchState,
+        VoucherTerms,
+    },
     journal::CheckOutcome,
     lab::LabVersion,
     launch::{Login, Ticket},
@@ -242,6 +246,12 @@ impl Store for SqlStore {
     }
     async fn voucher_redeem(&self, redemption: &Redemption) -> Result<Redeemed, StoreError> {
         write!(self, "voucher_redeem", redemption.clone(), vouchers::redeem)
+    }
+    async fn voucher_terms_put(&self, batch: VoucherBatchId, terms: &VoucherTerms) -> Result<(), StoreError> {
+        write!(self, "voucher_terms_put", (batch, terms.clone()), voucher_terms::put)
+    }
+    async fn voucher_terms_list(&self) -> Result<Vec<TermsState>, StoreError> {
+        read!(self, "voucher_terms_list", voucher_terms::list)
     }
     async fn admit(&self, request: &AdmitRequest) -> Result<Admission, StoreError> {
         let done = write!(self, "admit", request.clone(), entitlement::admit)?;

@@ -1,6 +1,6 @@
 //! Stage 2, entitlement: vouchers. A row a code, by its keyed hash.
 
-use crate::{db::Tx, entitlement, error::Failure, row};
+use crate::{db::Tx, entitlement, error::Failure, row, voucher_terms};
 use lab_core::{
     Subject, Timestamp, TokenHash, VoucherBatchId,
     entitlement::{
@@ -134,20 +134,26 @@ pub(crate) async fn redeem(tx: &mut Tx, r: &Redemption) -> Result<Redeemed, Fail
     let id = voucher_grant(found.code);
     let batch = found.batch.batch;
     if new {
+        let terms = voucher_terms::locked(tx, batch.id).await?;
+        let seconds = match voucher_terms::share(tx, (&batch, &terms), &r.subject).await? {
+            Ok(seconds) => seconds,
+            Err(refusal) => return Ok(Redeemed::Refused(refusal)),
+        };
         let grant = Grant {
             id,
             subject: r.subject.clone(),
             course: batch.course,
             plan: batch.plan,
-            seconds: batch.seconds,
+            seconds,
             priority: batch.priority,
             effective_at: r.at,
-            expires_at: r.at.plus(Duration::from_hours(24 * u64::from(batch.valid_days))),
+            expires_at: terms.ends(r.at.plus(Duration::from_hours(24 * u64::from(batch.valid_days)))),
             created_at: r.at,
             source: source::VOUCHER.into(),
             sponsor: batch.sponsor,
         };
         entitlement::grant_issue(tx, &grant).await?;
+        entitlement::grant_at(tx, grant.id, terms.site.as_ref()).await?;
         sqlx::query("UPDATE voucher SET redeemed_by = $2, redeemed_at = $3, grant_id = $4 WHERE code = $1")
             .bind(found.code.0.to_vec())
             .bind(r.subject.as_str())

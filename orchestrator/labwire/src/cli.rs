@@ -3,7 +3,7 @@
 use crate::{
     command::{
         self, controller, course, doctor, drain, grant, health, lab, link, lti, migrate, order, person, plan,
-        reconcile, recording, refund, retention, sandbox, serve, session, sponsor, statement, usage, voucher,
+        reconcile, recording, refund, retention, sandbox, serve, session, sponsor, statement, trial, usage, voucher,
     },
     config::{Config, ConfigArgs},
 };
@@ -47,6 +47,9 @@ enum Command {
     /// Codes on paper that become lab time
     #[command(subcommand)]
     Voucher(voucher::VoucherCommand),
+    /// Seats and hours that a company tries labs with
+    #[command(subcommand)]
+    Trial(trial::TrialCommand),
     /// Shops and enrolment offices that order lab time
     #[command(subcommand)]
     Order(order::OrderCommand),
@@ -120,6 +123,7 @@ impl Cli {
             Command::Grant(args) => grant::run(&config, args).await,
             Command::Plan(command) => plan::run(&config, command).await,
             Command::Voucher(command) => voucher::run(config, command).await,
+            Command::Trial(command) => trial::run(config, command).await,
             Command::Order(command) => order::run(config, command).await,
             Command::Sponsor(command) => sponsor::run(&config, command).await,
             Command::Refund(args) => refund::run(&config, args).await,

@@ -4,7 +4,7 @@ use super::access::owns;
 use crate::{App, AppError};
 use lab_core::{
     LabId, PlanId, SessionId,
-    entitlement::{GrantBalance, HOLD_CHUNK_SECS, MINIMUM_TO_START_SECS, Plan, Refusal, source},
+    entitlement::{GrantBalance, HOLD_CHUNK_SECS, MINIMUM_TO_START_SECS, Plan, Refusal, Withheld, lapsed, source},
     journal::CheckOutcome,
     lab::LabVersion,
     launch::{Login, Reach, Role},
@@ -90,7 +90,9 @@ impl App {
                 "this link opens another lab; open the link of the lab you want",
             ));
         }
-        self.plan_has_labs(login).await?;
+        if let Err(refusal) = self.plan_has_labs(login).await {
+            return Err(self.because(login, refusal).await?);
+        }
         let version = self.lab_get(lab).await?;
         // a chunk beyond the lab's maximum would only keep time from the learner's other labs
         let lab_max = i64::try_from(version.file.time.max.secs).unwrap_or(i64::MAX);
@@ -114,8 +116,28 @@ impl App {
                 Ok(Started { session, new: true })
             }
             Admission::Running(session) => Ok(Started { session, new: false }),
-            Admission::Refused(refusal) => Err(AppError::Entitlement(Box::new(refusal))),
+            Admission::Refused(refusal) => {
+                let refusal = AppError::Entitlement(Box::new(refusal));
+                Err(self.because(login, refusal).await?)
+            }
         }
+    }
+
+    /// The same refusal, or the better reason why somebody has no labs: what their launch was not given, or a sponsor who no longer says
+    /// that they are theirs.
+    async fn because(&self, login: &Login, refusal: AppError) -> Result<AppError, AppError> {
+        if !matches!(&refusal, AppError::Entitlement(r) if matches!(**r, Refusal::NoLabs { .. })) {
+            return Ok(refusal);
+        }
+        let (store, told) = (&self.ports.store, |r| AppError::Entitlement(Box::new(r)));
+        if let Some(Withheld { plan, why, .. }) = store.grant_withheld(&login.subject, &login.course).await? {
+            return Ok(told(Refusal::Withheld { plan, why }));
+        }
+        let grants = store.grant_list(&login.subject, Some(&login.course)).await?;
+        let lapsed = lapsed(&grants, self.now());
+        Ok(lapsed.map_or(refusal, |(sponsor, since)| {
+            told(Refusal::NotAttested { sponsor, since })
+        }))
     }
 
     /// Whether a new session was served from its lab's pool, where it has one.

@@ -1,12 +1,15 @@
 //! Stage 2, entitlement: plans are data, grants are rights under a plan, admission is one transaction.
 
 mod budget;
+mod giver;
 mod order;
 mod plan;
+mod terms;
 mod voucher;
 
 use crate::{CourseId, GrantId, PlanId, SessionId, SponsorId, Subject, Timestamp, privacy::NoticeVersion};
 pub use budget::{BudgetSpent, Given, GrantBudget};
+pub use giver::{Asked, Giver, GiverState, Issued, WhyWithheld, Withheld, asked_plan, lapsed};
 pub use order::{
     CANCEL_REASON_BYTES_MAX, Cancellation, Difference, FieldProblem, ORDER_NUMBER_BYTES_MAX, ORDERS_A_MINUTE, Order,
     OrderKey, OrderKeyState, OrderState, Placed, Placement, differences, grant_of, order_grant, permit, read_order,
@@ -14,6 +17,7 @@ pub use order::{
 };
 pub use plan::{Bilingual, DAY, DayUse, Feature, MINIMUM_TO_START_SECS, Offer, Plan, PlanProblem};
 use serde::{Deserialize, Serialize};
+pub use terms::{Seat, TermsState, VoucherTerms};
 pub use voucher::{
     BATCH_MAX, CODE_DIGITS, Code, GUESSES_MAX, GUESSES_WITHIN, Redeemed, Redemption, VoucherBatch, VoucherBatchState,
     VoucherRefusal, judge, voucher_grant,
@@ -133,6 +137,10 @@ pub enum Refusal {
         closed_at: Timestamp,
         zone: Option<String>,
     },
+    /// Their launch asked for a plan, and what was agreed with the course does not cover it.
+    Withheld { plan: PlanId, why: WhyWithheld },
+    /// Their sponsor gave them time while something held, and has not said since that it still does.
+    NotAttested { sponsor: SponsorId, since: Timestamp },
     /// They have not been told yet what is recorded of them; nothing else is in the way.
     Notice { version: NoticeVersion },
 }
@@ -148,6 +156,8 @@ impl Refusal {
             Self::Paused { .. } => "launches-paused",
             Self::CourseNotOpen { .. } => "course-not-open",
             Self::CourseClosed { .. } => "course-closed",
+            Self::Withheld { .. } => "plan-withheld",
+            Self::NotAttested { .. } => "not-attested",
             Self::Notice { .. } => "privacy-notice",
         }
     }

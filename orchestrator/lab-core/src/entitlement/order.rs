@@ -1,7 +1,9 @@
 //! Orders: a shop or an enrolment office gives lab time by a key of its own. What it may order is in the key; all else is refused.
 
 use super::{Given, Grant, GrantBudget, Plan, source};
-use crate::{CourseId, GrantId, OrderKeyId, PlanId, SponsorId, Subject, Timestamp, TokenHash, privacy::is_pseudonym};
+use crate::{
+    CourseId, GrantId, OrderKeyId, PlanId, SiteId, SponsorId, Subject, Timestamp, TokenHash, privacy::is_pseudonym,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeSet, time::Duration};
@@ -35,6 +37,8 @@ pub struct OrderKey {
     pub plans: BTreeSet<PlanId>,
     /// Who pays for what is ordered.
     pub sponsor: Option<SponsorId>,
+    /// Where its people are: on the statement of that site.
+    pub site: Option<SiteId>,
     /// Of all the shop's orders.
     pub budget: GrantBudget,
     pub created_at: Timestamp,
@@ -365,6 +369,7 @@ mod tests {
             courses: ["net".into()].into(),
             plans: ["QUALIFYING".into()].into(),
             sponsor: Some("esp".into()),
+            site: None,
             budget: GrantBudget::default(),
             created_at: Timestamp(0),
             revoked_at: None,

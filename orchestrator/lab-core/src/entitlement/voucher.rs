@@ -154,6 +154,10 @@ pub enum VoucherRefusal {
     Revoked,
     #[error("this voucher is for the course {course}")]
     OtherCourse { course: CourseId },
+    #[error("the lab time of this trial is given out")]
+    PotEmpty,
+    #[error("you have a seat of this trial already")]
+    Seated,
     #[error("too many wrong codes; try again at {again_at}")]
     Guesses { again_at: Timestamp },
 }
@@ -167,6 +171,8 @@ impl VoucherRefusal {
             Self::Expired { .. } => "voucher-expired",
             Self::Revoked => "voucher-revoked",
             Self::OtherCourse { .. } => "voucher-other-course",
+            Self::PotEmpty => "voucher-pot-empty",
+            Self::Seated => "voucher-seated",
             Self::Guesses { .. } => "voucher-guesses",
         }
     }

@@ -9,7 +9,7 @@
 //! Computed from the ledger's transactions alone; [`Statement::disagreements`] makes the sums once more from other sides.
 
 use super::{Account, Transaction, TxKind, UsageRow, paid_pieces, refund_pieces, split_hold};
-use crate::{CourseId, GrantId, SessionId, SponsorId, Subject, Timestamp, entitlement::Grant};
+use crate::{CourseId, GrantId, SessionId, SiteId, SponsorId, Subject, Timestamp, entitlement::Grant};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,15 +20,17 @@ pub enum StatementOf {
     Learner(Subject),
     Sponsor(SponsorId),
     Course(CourseId),
+    Site(SiteId),
 }
 
 impl StatementOf {
-    /// `learner`, `sponsor`, `course`.
+    /// `learner`, `sponsor`, `course`, `site`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Learner(_) => "learner",
             Self::Sponsor(_) => "sponsor",
             Self::Course(_) => "course",
+            Self::Site(_) => "site",
         }
     }
 
@@ -38,15 +40,17 @@ impl StatementOf {
             Self::Learner(subject) => subject.as_str(),
             Self::Sponsor(sponsor) => sponsor.as_str(),
             Self::Course(course) => course.as_str(),
+            Self::Site(site) => site.as_str(),
         }
     }
 
-    /// Whether a grant belongs into it.
-    pub fn has(&self, grant: &Grant) -> bool {
+    /// Whether a grant, which was given at that site, belongs into it.
+    pub fn has(&self, grant: &Grant, at: Option<&SiteId>) -> bool {
         match self {
             Self::Learner(subject) => grant.subject == *subject,
             Self::Sponsor(sponsor) => grant.sponsor.as_ref() == Some(sponsor),
             Self::Course(course) => grant.course == *course,
+            Self::Site(site) => at == Some(site),
         }
     }
 }
@@ -264,8 +268,8 @@ impl Statement {
             t.sandbox_seconds,
             t.billed_seconds + t.elsewhere_seconds + t.unbilled_seconds,
         );
-        // of a sponsor's sessions the ledger's account also has what others paid
-        if !matches!(self.of, StatementOf::Sponsor(_)) {
+        // of a sponsor's or a site's sessions the ledger's account also has what others paid
+        if !matches!(self.of, StatementOf::Sponsor(_) | StatementOf::Site(_)) {
             same(
                 "used less refunded, and the ledger's account",
                 t.flow.used - t.flow.refunded,

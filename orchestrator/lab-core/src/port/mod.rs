@@ -3,6 +3,7 @@
 mod blobs;
 mod clock;
 mod courses;
+mod givers;
 mod grades;
 mod lti;
 mod mail;
@@ -17,6 +18,7 @@ mod store;
 pub use blobs::*;
 pub use clock::*;
 pub use courses::*;
+pub use givers::*;
 pub use grades::*;
 pub use lti::*;
 pub use mail::*;

@@ -1,11 +1,14 @@
 //! Labwire's state. Operations are use cases: each is one transaction, idempotent, and enforces the limits it uses.
 
-use super::{CourseStore, ErrorKind, GradeStore, LtiStore, MoneyStore, OrderStore, PrivacyStore, StaffStore};
+use super::{
+    CourseStore, ErrorKind, GiverStore, GradeStore, LtiStore, MoneyStore, OrderStore, PrivacyStore, StaffStore,
+};
 use crate::{
     CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, PlanId, SandboxId, SessionId, Subject, Timestamp,
     TokenHash, VoucherBatchId,
     entitlement::{
-        Grant, GrantBalance, Plan, Redeemed, Redemption, Refusal, TimeLeft, VoucherBatch, VoucherBatchState,
+        Grant, GrantBalance, Plan, Redeemed, Redemption, Refusal, TermsState, TimeLeft, VoucherBatch,
+        VoucherBatchState, VoucherTerms,
     },
     journal::CheckOutcome,
     lab::LabVersion,
@@ -254,7 +257,9 @@ pub enum Redeem {
 
 /// See the module's doc. Times are handed in, never read.
 #[async_trait]
-pub trait Store: LtiStore + GradeStore + MoneyStore + PrivacyStore + StaffStore + CourseStore + OrderStore {
+pub trait Store:
+    LtiStore + GiverStore + GradeStore + MoneyStore + PrivacyStore + StaffStore + CourseStore + OrderStore
+{
     /// Whether it answers; for `/readyz`.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -310,6 +315,10 @@ pub trait Store: LtiStore + GradeStore + MoneyStore + PrivacyStore + StaffStore 
     /// Judges a code ([`crate::entitlement::judge`]) and issues its grant, in one transaction: a code gives one grant to one learner, however
     /// often and from wherever it is typed. Counts wrong codes.
     async fn voucher_redeem(&self, redemption: &Redemption) -> Result<Redeemed, StoreError>;
+    /// Keeps a batch's terms, before the batch is made.
+    async fn voucher_terms_put(&self, batch: VoucherBatchId, terms: &VoucherTerms) -> Result<(), StoreError>;
+    /// Every batch that has terms, with what its codes gave; newest batch first. A batch that was never made has none.
+    async fn voucher_terms_list(&self) -> Result<Vec<TermsState>, StoreError>;
     /// One transaction: the running session, or the course's run and limits checked, a warm sandbox of this version claimed if there is one (the
     /// oldest ready), session inserted, time held.
     async fn admit(&self, request: &AdmitRequest) -> Result<Admission, StoreError>;

@@ -29,7 +29,7 @@ pub(crate) async fn show(State(state): State<HttpState>, Signed(login): Signed) 
     Ok(Json(AccountsView::new(reconciled, alerts)))
 }
 
-/// A statement of one learner, sponsor or course: its sums (`json`), or all of it as a file. Written down as seen.
+/// A statement of one learner, sponsor, course or site: its sums (`json`), or all of it as a file. Written down as seen.
 #[utoipa::path(
     get, path = "/api/v1/operations/statement", operation_id = "operations_statement", tag = "metering", security(("bearer" = [])), params(StatementQuery),
     responses(
@@ -42,11 +42,12 @@ pub(crate) async fn statement(
     Signed(login): Signed,
     Params(q): Params<StatementQuery>,
 ) -> Result<Response, ApiError> {
-    let of = match (q.learner, q.sponsor, q.course) {
-        (Some(learner), None, None) => StatementOf::Learner(learner.into()),
-        (None, Some(sponsor), None) => StatementOf::Sponsor(sponsor.into()),
-        (None, None, Some(course)) => StatementOf::Course(course.into()),
-        _ => return Err(ApiError::invalid("learner, sponsor, course: give one of them")),
+    let of = match (q.learner, q.sponsor, q.course, q.site) {
+        (Some(learner), None, None, None) => StatementOf::Learner(learner.into()),
+        (None, Some(sponsor), None, None) => StatementOf::Sponsor(sponsor.into()),
+        (None, None, Some(course), None) => StatementOf::Course(course.into()),
+        (None, None, None, Some(site)) => StatementOf::Site(site.into()),
+        _ => return Err(ApiError::invalid("learner, sponsor, course, site: give one of them")),
     };
     let period = Period {
         from: moment("from", q.from)?,

@@ -17,7 +17,7 @@ use lab_core::entitlement::{Redeemed, VoucherRefusal};
     responses(
         (status = 200, body = RedeemedView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
         (status = 404, body = ErrorView, description = "`voucher-unknown`"),
-        (status = 409, body = ErrorView, description = "`voucher-used`, `voucher-expired` (with `until`), `voucher-revoked`, `voucher-other-course` (with `course`)"),
+        (status = 409, body = ErrorView, description = "`voucher-used`, `voucher-expired` (with `until`), `voucher-revoked`, `voucher-pot-empty`, `voucher-seated`, `voucher-other-course` (with `course`)"),
         (status = 429, body = ErrorView, description = "`voucher-guesses`: too many wrong codes (with `until`)")
     )
 )]
@@ -59,6 +59,10 @@ fn refused(refusal: &VoucherRefusal) -> ApiError {
     match refusal {
         VoucherRefusal::Guesses { again_at: at } | VoucherRefusal::Expired { at } => error.with("until", at.secs()),
         VoucherRefusal::OtherCourse { course } => error.with("course", course.as_str()),
-        VoucherRefusal::Unknown | VoucherRefusal::Used | VoucherRefusal::Revoked => error,
+        VoucherRefusal::Unknown
+        | VoucherRefusal::Used
+        | VoucherRefusal::Revoked
+        | VoucherRefusal::PotEmpty
+        | VoucherRefusal::Seated => error,
     }
 }

@@ -10,10 +10,11 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct StatementQuery {
-    /// One of these three.
+    /// One of these four.
     pub learner: Option<String>,
     pub sponsor: Option<String>,
     pub course: Option<String>,
+    pub site: Option<String>,
     /// Unix seconds.
     pub from: i64,
     /// Unix seconds; not in it.

@@ -220,9 +220,10 @@ impl From<Me> for MeView {
 /// Why a learner gets no lab, with the numbers of it.
 #[derive(Serialize, ToSchema)]
 pub struct RefusalView {
-    /// `no-labs`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `course-not-open`, `course-closed`, `privacy-notice`.
+    /// `no-labs`, `plan-withheld`, `not-attested`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `course-not-open`, `course-closed`,
+    /// `privacy-notice`.
     pub refusal: String,
-    /// With `no-labs`: the plan the learner has.
+    /// With `no-labs`: the plan the learner has; with `plan-withheld`: the one that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// With `no-time`: seconds left.
@@ -237,11 +238,11 @@ pub struct RefusalView {
     /// With `concurrency`: those that run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<Vec<String>>,
-    /// With `launches-paused`: operations' own words.
+    /// With `launches-paused`: operations' own words; with `plan-withheld`: `budget-spent` or `plan-not-offered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// With `launches-paused`: when to come back, where it was said; with `daily-cap`: when there is more; with `course-not-open`: when it
-    /// opens. Unix seconds.
+    /// opens; with `not-attested`: when it ended. Unix seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
     /// With `course-closed`: when it closed for this learner. Unix seconds.
@@ -256,6 +257,9 @@ pub struct RefusalView {
     /// With `privacy-notice`: which has to be acknowledged by `POST /notice`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// With `not-attested`: whose word is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sponsor: Option<String>,
 }
 
 impl From<&Refusal> for RefusalView {
@@ -273,6 +277,7 @@ impl From<&Refusal> for RefusalView {
             title: None,
             zone: None,
             version: None,
+            sponsor: None,
         };
         match r {
             Refusal::NoLabs { plan } => view.plan = plan.as_ref().map(ToString::to_string),
@@ -292,6 +297,14 @@ impl From<&Refusal> for RefusalView {
             Refusal::CourseClosed { title, closed_at, zone } => {
                 view.since = Some(closed_at.secs());
                 (view.title, view.zone) = (Some(title.clone()), zone.clone());
+            }
+            Refusal::Withheld { plan, why } => {
+                view.plan = Some(plan.to_string());
+                view.reason = Some(why.code().to_owned());
+            }
+            Refusal::NotAttested { sponsor, since } => {
+                view.sponsor = Some(sponsor.to_string());
+                view.until = Some(since.secs());
             }
             Refusal::Notice { version } => view.version = Some(version.to_string()),
             Refusal::Paused { reason, until } => {

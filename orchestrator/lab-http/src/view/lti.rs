@@ -246,6 +246,8 @@ impl LtiAddRequest {
             course: filled(self.course).map(Into::into),
             plan: filled(self.plan).map(Into::into),
             kind,
+            // the page does not say: what `labwire lti add` said stays
+            offer: None,
         })
     }
 }

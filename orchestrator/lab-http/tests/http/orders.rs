@@ -21,6 +21,7 @@ async fn key(kit: &Kit, shop: &str, budget: GrantBudget) -> (OrderKeyId, String)
         courses: [COURSE.into()].into(),
         plans: ["QUALIFYING".into()].into(),
         sponsor: Some(SponsorId("esp".into())),
+        site: None,
         budget,
         created_at: kit.clock.now(),
         revoked_at: None,

@@ -25,6 +25,7 @@ const DELETED: &[&str] = &[
     "DELETE FROM voucher_guess WHERE subject = $1",
     // who said that others are one person stands under a pseudonym like every other deed, below
     "DELETE FROM same_person WHERE alias = $1 OR subject = $1",
+    "DELETE FROM grant_withheld WHERE subject = $1",
     // what is not sent to the course by now never is, and what comes of a send under way finds no row
     "DELETE FROM grade WHERE subject = $1",
     // words of a platform that was refused; they may say who came

@@ -44,7 +44,7 @@ impl Accounts {
 
 impl State {
     fn statement_facts(&self, of: &StatementOf, until: Timestamp) -> StatementFacts {
-        let grants = self.grants.values().filter(|g| of.has(g));
+        let grants = self.grants.values().filter(|g| of.has(g, self.sites.get(&g.id)));
         let ids: BTreeSet<_> = grants.clone().map(|g| g.id).collect();
         let on_grants = |t: &&lab_core::metering::Transaction| {
             let on = |a: &Account| matches!(a, Account::Grant(id) if ids.contains(id));

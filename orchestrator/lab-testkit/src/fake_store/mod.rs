@@ -4,6 +4,7 @@
 
 mod accounts;
 mod courses;
+mod givers;
 mod grades;
 mod ledger;
 mod lti;
@@ -20,7 +21,10 @@ use crate::faults::{Faults, Planned, Strike};
 use async_trait::async_trait;
 use lab_core::{
     CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, SessionId, Subject, Timestamp, TokenHash, VoucherBatchId,
-    entitlement::{Grant, GrantBalance, Plan, Redeemed, Redemption, TimeLeft, VoucherBatch, VoucherBatchState},
+    entitlement::{
+        Grant, GrantBalance, Plan, Redeemed, Redemption, TermsState, TimeLeft, VoucherBatch, VoucherBatchState,
+        VoucherTerms,
+    },
     journal::CheckOutcome,
     lab::LabVersion,
     launch::{Login, Ticket},
@@ -198,6 +202,15 @@ impl Store for FakeStore {
     }
     async fn voucher_redeem(&self, redemption: &Redemption) -> Result<Redeemed, StoreError> {
         self.run("voucher_redeem", |s| s.voucher_redeem(redemption))
+    }
+    async fn voucher_terms_put(&self, batch: VoucherBatchId, terms: &VoucherTerms) -> Result<(), StoreError> {
+        self.run("voucher_terms_put", |s| {
+            s.vouchers.terms.insert(batch, terms.clone());
+            Ok(())
+        })
+    }
+    async fn voucher_terms_list(&self) -> Result<Vec<TermsState>, StoreError> {
+        self.run("voucher_terms_list", |s| Ok(s.voucher_terms()))
     }
     async fn admit(&self, request: &AdmitRequest) -> Result<Admission, StoreError> {
         self.run("admit", |s| s.admit(request))

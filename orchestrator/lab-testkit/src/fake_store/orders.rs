@@ -69,6 +69,7 @@ impl State {
             return Ok(Placed::Spent(spent));
         }
         self.grant_issue(&p.grant)?;
+        self.grant_at(p.grant.id, key.site.as_ref());
         let row = Row {
             grant: p.grant.id,
             seconds: p.order.seconds,

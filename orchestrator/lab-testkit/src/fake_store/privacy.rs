@@ -353,6 +353,7 @@ impl State {
         self.courses.forget(&e.subject);
         self.lti.forget(&e.subject, &e.pseudonym);
         self.grades.forget(&e.subject);
+        self.givers.forget(&e.subject);
         self.accounts.forget(&e.subject);
         self.vouchers.rename(&e.subject, &e.pseudonym);
         self.rename_in_audit(e);

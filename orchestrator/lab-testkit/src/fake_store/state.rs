@@ -1,7 +1,7 @@
 //! The tables, and the operations of launch, recording and leases.
 
 use lab_core::{
-    CheckId, CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, PlanId, SandboxId, SessionId, Timestamp,
+    CheckId, CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, PlanId, SandboxId, SessionId, SiteId, Timestamp,
     TokenHash,
     entitlement::{Grant, Plan},
     journal::CheckOutcome,
@@ -50,6 +50,9 @@ pub(super) struct State {
     pub staff_states: HashMap<TokenHash, StaffState>,
     pub grades: super::grades::Grades,
     pub accounts: super::accounts::Accounts,
+    /// Where grants' learners are.
+    pub sites: HashMap<GrantId, SiteId>,
+    pub givers: super::givers::Givers,
     pub orders: super::orders::Orders,
     pub privacy: super::privacy::PrivacyTables,
 }

@@ -4,14 +4,15 @@ use super::state::State;
 use lab_core::{
     Subject, Timestamp, TokenHash, VoucherBatchId,
     entitlement::{
-        GUESSES_MAX, GUESSES_WITHIN, Grant, Redeemed, Redemption, VoucherBatch, VoucherBatchState, VoucherRefusal,
-        judge, source, voucher_grant,
+        GUESSES_MAX, GUESSES_WITHIN, Grant, Redeemed, Redemption, Seat, TermsState, VoucherBatch, VoucherBatchState,
+        VoucherRefusal, VoucherTerms, judge, source, voucher_grant,
     },
+    metering::Account,
     port::StoreError,
     privacy::RedeemedVoucher,
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -20,6 +21,7 @@ pub struct Vouchers {
     batches: BTreeMap<VoucherBatchId, VoucherBatchState>,
     codes: HashMap<TokenHash, (VoucherBatchId, Option<Subject>)>,
     redeemed_at: HashMap<TokenHash, Timestamp>,
+    pub terms: BTreeMap<VoucherBatchId, VoucherTerms>,
     guesses: HashMap<Subject, (Timestamp, u32)>,
 }
 
@@ -67,6 +69,47 @@ impl Vouchers {
 }
 
 impl State {
+    /// What a batch's codes gave, by redemption.
+    fn seats(&self, batch: VoucherBatchId) -> Vec<Seat> {
+        let redeemed = self
+            .vouchers
+            .codes
+            .iter()
+            .filter(|(_, (b, by))| *b == batch && by.is_some());
+        let seat = |code: &TokenHash| {
+            let grant = voucher_grant(*code);
+            let on = |t: &&lab_core::metering::Transaction| t.entries.iter().any(|(a, _)| *a == Account::Grant(grant));
+            let drew = self.transactions.iter().filter(|t| t.session.is_some()).filter(on);
+            let entries = drew
+                .clone()
+                .flat_map(|t| &t.entries)
+                .filter(|(a, _)| *a == Account::Grant(grant));
+            let labs: BTreeSet<_> = drew
+                .filter_map(|t| self.sessions.get(&t.session?))
+                .map(|s| s.lab.clone())
+                .collect();
+            Seat {
+                redeemed_at: self.vouchers.redeemed_at[code],
+                given: self.grants[&grant].seconds - self.taken_back(grant),
+                drawn: -entries.map(|(_, secs)| secs).sum::<i64>(),
+                labs: labs.into_iter().collect(),
+            }
+        };
+        let mut seats: Vec<_> = redeemed.map(|(code, _)| (voucher_grant(*code), seat(code))).collect();
+        seats.sort_by_key(|(grant, seat)| (seat.redeemed_at, *grant));
+        seats.into_iter().map(|(_, seat)| seat).collect()
+    }
+
+    pub fn voucher_terms(&self) -> Vec<TermsState> {
+        let made = self.vouchers.list().into_iter().map(|b| b.batch.id);
+        made.filter_map(|batch| {
+            let terms = self.vouchers.terms.get(&batch)?.clone();
+            let seats = self.seats(batch);
+            Some(TermsState { batch, terms, seats })
+        })
+        .collect()
+    }
+
     pub fn voucher_create(&mut self, batch: &VoucherBatch, codes: &[TokenHash]) -> Result<(), StoreError> {
         if !self.plans.contains_key(&batch.plan) {
             return Err(StoreError::NotFound {
@@ -112,19 +155,31 @@ impl State {
         let id = voucher_grant(code);
         if new {
             let batch = state.batch;
+            let terms = self.vouchers.terms.get(&batch.id).cloned().unwrap_or_default();
+            let seated = |(_, (b, by)): (&TokenHash, &(VoucherBatchId, Option<Subject>))| {
+                *b == batch.id && by.as_ref() == Some(&r.subject)
+            };
+            if terms.trial.is_some() && self.vouchers.codes.iter().any(seated) {
+                return Ok(Redeemed::Refused(VoucherRefusal::Seated));
+            }
+            let given = self.seats(batch.id).iter().map(|s| s.given).sum();
+            let Some(seconds) = terms.gives(batch.seconds, given) else {
+                return Ok(Redeemed::Refused(VoucherRefusal::PotEmpty));
+            };
             self.grant_issue(&Grant {
                 id,
                 subject: r.subject.clone(),
                 course: batch.course,
                 plan: batch.plan,
-                seconds: batch.seconds,
+                seconds,
                 priority: batch.priority,
                 effective_at: r.at,
-                expires_at: r.at.plus(Duration::from_hours(24 * u64::from(batch.valid_days))),
+                expires_at: terms.ends(r.at.plus(Duration::from_hours(24 * u64::from(batch.valid_days)))),
                 created_at: r.at,
                 source: source::VOUCHER.into(),
                 sponsor: batch.sponsor,
             })?;
+            self.grant_at(id, terms.site.as_ref());
             self.vouchers.codes.insert(code, (batch.id, Some(r.subject.clone())));
             self.vouchers.redeemed_at.insert(code, r.at);
             if let Some(state) = self.vouchers.batches.get_mut(&batch.id) {

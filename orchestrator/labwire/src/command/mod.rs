@@ -24,6 +24,7 @@ pub mod session;
 mod sheet;
 pub mod sponsor;
 pub mod statement;
+pub mod trial;
 pub mod usage;
 pub mod voucher;
 

@@ -52,6 +52,9 @@ pub struct AddArgs {
     /// Who pays for what is ordered: it is in their statement, and counts for their budget
     #[arg(long, value_name = "ID")]
     sponsor: Option<String>,
+    /// Where its people are: on the statement of that site
+    #[arg(long, value_name = "ID")]
+    site: Option<String>,
     /// Most orders of this shop in all, those that were cancelled not counted
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     orders_max: Option<i64>,
@@ -98,6 +101,7 @@ async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
         courses: args.course.into_iter().map(CourseId).collect(),
         plans: args.plan.into_iter().map(PlanId).collect(),
         sponsor: args.sponsor.map(SponsorId),
+        site: args.site.map(Into::into),
         budget: GrantBudget {
             grants: args.orders_max,
             seconds: args.hours_max.map(|h| h * 3600),

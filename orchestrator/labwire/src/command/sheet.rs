@@ -1,20 +1,22 @@
 //! Vouchers on paper: a list, or cards to cut. One self-contained page that a browser prints, as PDF where one is wanted.
 
 use lab_core::{
-    entitlement::{Bilingual, Code, VoucherBatch},
+    entitlement::{Bilingual, Code, VoucherBatch, VoucherTerms},
     html::escape,
 };
 use std::fmt::Write as _;
 
 /// A code a line, with what it gives.
-pub fn csv(batch: &VoucherBatch, codes: &[Code]) -> String {
-    let mut out = String::from("code,batch,course,plan,seconds,redeem_until,label\r\n");
+pub fn csv(batch: &VoucherBatch, terms: &VoucherTerms, codes: &[Code]) -> String {
+    let mut out = String::from("code,batch,course,plan,seconds,redeem_until,label,reseller,price\r\n");
+    let reseller = cell(terms.reseller.as_deref().unwrap_or_default());
+    let price = cell(terms.price.as_ref().map_or("", |p| &p.en));
     for code in codes {
         let (course, label) = (cell(batch.course.as_str()), cell(&batch.label));
         let (id, plan, seconds, until) = (batch.id, cell(batch.plan.as_str()), batch.seconds, batch.expires_at);
         write!(
             out,
-            "{},{id},{course},{plan},{seconds},{until},{label}\r\n",
+            "{},{id},{course},{plan},{seconds},{until},{label},{reseller},{price}\r\n",
             code.printed()
         )
         .expect("writing to a String cannot fail");
@@ -23,7 +25,7 @@ pub fn csv(batch: &VoucherBatch, codes: &[Code]) -> String {
 }
 
 /// RFC 4180 quoting. A leading `=`, `+`, `-` or `@` gets an apostrophe: spreadsheets would run it, and labels are input.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let text = if text.starts_with(['=', '+', '-', '@']) {
         format!("'{text}")
     } else {
@@ -41,7 +43,12 @@ const STYLE: &str = "@page{margin:12mm}body{font:11pt/1.4 system-ui,sans-serif;m
     b{font:700 17pt/1.3 ui-monospace,monospace;letter-spacing:.04em}small{color:#444}p{margin:0}";
 
 /// Cards, eight on a sheet of A4, in French and English.
-pub fn html(batch: &VoucherBatch, plan: &Bilingual, codes: &[Code], public_url: &str) -> String {
+pub fn html(
+    (batch, terms): (&VoucherBatch, &VoucherTerms),
+    plan: &Bilingual,
+    codes: &[Code],
+    public_url: &str,
+) -> String {
     let (hours, minutes) = (batch.seconds / 3600, batch.seconds / 60 % 60);
     let time = if minutes == 0 {
         format!("{hours} h")
@@ -52,10 +59,11 @@ pub fn html(batch: &VoucherBatch, plan: &Bilingual, codes: &[Code], public_url: 
     let day = until.split('T').next().unwrap_or(&until);
     let common = format!(
         "<p>{} · {} / {} · {time}</p><p lang=\"fr\">Ouvrez un TP de ce cours et saisissez ce code : il vous donne {time} de TP. À utiliser avant le {day}.</p>\
-         <p lang=\"en\">Open a lab of this course and type this code: it gives you {time} of lab time. Redeem before {day}.</p><small>{} · {}</small>",
+         <p lang=\"en\">Open a lab of this course and type this code: it gives you {time} of lab time. Redeem before {day}.</p>{}<small>{} · {}</small>",
         escape(batch.course.as_str()),
         escape(&plan.fr),
         escape(&plan.en),
+        agreed(terms),
         escape(&batch.label),
         escape(public_url),
     );
@@ -70,6 +78,20 @@ pub fn html(batch: &VoucherBatch, plan: &Bilingual, codes: &[Code], public_url: 
     }
     page.push_str("</html>\n");
     page
+}
+
+/// Who sells it, for what in their own currency, and who certifies.
+fn agreed(terms: &VoucherTerms) -> String {
+    let both = |text: &Bilingual| format!("{} / {}", escape(&text.fr), escape(&text.en));
+    let mut said = Vec::new();
+    said.extend(terms.reseller.as_deref().map(|r| escape(r).to_string()));
+    said.extend(terms.price.as_ref().map(both));
+    said.extend(terms.credit.as_ref().map(both));
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!("<p>{}</p>", said.join(" · "))
+    }
 }
 
 #[cfg(test)]
@@ -100,16 +122,28 @@ mod tests {
             en: "Q".into(),
             fr: "Q".into(),
         };
+        let terms = VoucherTerms {
+            reseller: Some("ESP <Dakar>".into()),
+            price: Some(Bilingual {
+                en: "100,000 FCFA".into(),
+                fr: "100 000 FCFA".into(),
+            }),
+            ..VoucherTerms::default()
+        };
         let page = html(
-            &batch("<script>alert(1)</script>"),
+            (&batch("<script>alert(1)</script>"), &terms),
             &name,
             &codes,
             "https://labs.example.org",
         );
         assert!(!page.contains("<script"));
+        assert!(
+            page.contains("ESP &lt;Dakar&gt; · 100 000 FCFA / 100,000 FCFA"),
+            "{page}"
+        );
         assert!(codes.iter().all(|c| page.contains(&c.printed())));
         assert!(page.contains("1 h 30"));
-        let list = csv(&batch("=1+1, \"x\""), &codes);
+        let list = csv(&batch("=1+1, \"x\""), &terms, &codes);
         assert_eq!(list.lines().count(), 3);
         assert!(list.contains("\"'=1+1, \"\"x\"\"\""), "{list}");
     }

@@ -10,11 +10,12 @@ use lab_core::{
 };
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
-/// Every lab, every grant, and sums that agree with the ledger: of a learner, a sponsor or a course, for a period.
+/// Every lab, every grant, and sums that agree with the ledger: of a learner, a sponsor, a course or a site, for a period.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  labwire statement --course net --from 2026-11-01 --to 2026-12-01 --format pdf --out net.pdf\n  \
                         labwire statement --sponsor esp --from 2026-09-01 --to 2027-01-01 --format csv > esp.csv\n  \
+                        labwire statement --site dakar --from 2026-09-01 --to 2027-01-01 --format html --out dakar.html\n  \
                         labwire statement --learner ada --from 2026-11-01T00:00:00+01:00 --to 2026-12-01T00:00:00+01:00 --lang fr"
 )]
 pub struct StatementArgs {
@@ -44,6 +45,9 @@ struct Whose {
     sponsor: Option<String>,
     #[arg(long, value_name = "ID")]
     course: Option<String>,
+    /// A place, as vouchers, order keys and registrations name it (`--site`)
+    #[arg(long, value_name = "ID")]
+    site: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -63,7 +67,7 @@ enum Lang {
 }
 
 /// `2026-11-01`, or a whole time.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     let whole = if text.len() == 10 {
         format!("{text}T00:00:00Z")
     } else {
@@ -76,10 +80,12 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 
 pub async fn run(config: &Config, args: StatementArgs) -> Result<ExitCode> {
     let store = wire::store(config).await?;
-    let of = match (args.whose.learner, args.whose.sponsor, args.whose.course) {
+    let whose = args.whose;
+    let of = match (whose.learner, whose.sponsor, whose.course, whose.site) {
         (Some(learner), ..) => StatementOf::Learner(learner.into()),
-        (_, Some(sponsor), _) => StatementOf::Sponsor(sponsor.into()),
-        (_, _, course) => StatementOf::Course(course.context("--learner, --sponsor or --course")?.into()),
+        (_, Some(sponsor), ..) => StatementOf::Sponsor(sponsor.into()),
+        (_, _, Some(course), _) => StatementOf::Course(course.into()),
+        (.., site) => StatementOf::Site(site.context("--learner, --sponsor, --course or --site")?.into()),
     };
     let period = Period {
         from: args.from,

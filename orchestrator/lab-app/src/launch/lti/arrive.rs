@@ -5,7 +5,7 @@ use crate::{App, AppError, launch::LINK_VALID};
 use lab_core::{
     GrantId, LabId, LaunchId, PlanId,
     courses::{FORGOTTEN_MAX, plan_grant},
-    entitlement::Grant,
+    entitlement::{Asked, Grant, Issued, WhyWithheld, Withheld, asked_plan},
     grading::GradeTarget,
     launch::{
         LaunchClaims, Role,
@@ -37,7 +37,12 @@ impl App {
             self.ports.store.course_put(&course).await?;
         }
         let learner = launch.role == Role::Learner;
-        if learner && let Some(plan) = &registration.plan {
+        let plan = if learner {
+            self.launched_plan(registration, &launch, &course).await?
+        } else {
+            None
+        };
+        if let Some(plan) = &plan {
             self.grant_once(registration, &launch, &course, plan).await?;
         }
         if let Some(lab) = lab.as_ref().filter(|_| learner) {
@@ -67,11 +72,39 @@ impl App {
             role: launch.role,
             course: course.id,
             lab: if learner { lab } else { None },
-            plan: registration.plan.clone().filter(|_| learner),
+            plan,
             sponsor: None,
         };
         tracing::info!(registration = %registration.id, role = claims.role.name(), course = %claims.course, "launch by LTI");
         Ok(self.keyring.sign(&claims))
+    }
+
+    /// The plan of a learner's launch: what its parameter may ask for, else the registration's own. That it asked for more is kept, so that
+    /// the learner is told should they have no lab time otherwise.
+    async fn launched_plan(
+        &self,
+        registration: &Registration,
+        launch: &Verified,
+        course: &Course,
+    ) -> Result<Option<PlanId>, AppError> {
+        let store = &self.ports.store;
+        let giver = store.giver_get(&registration.source()).await?.map(|s| s.giver);
+        match asked_plan(registration.plan.as_ref(), giver.as_ref(), launch.plan.as_deref()) {
+            Asked::Plan(plan) => Ok(Some(plan)),
+            Asked::Nothing => Ok(None),
+            Asked::NotOffered(plan) => {
+                tracing::warn!(registration = %registration.id, %plan, "a launch asks for a plan that its registration does not offer");
+                let withheld = Withheld {
+                    subject: launch.subject.clone(),
+                    course: course.id.clone(),
+                    plan,
+                    why: WhyWithheld::NotOffered,
+                    at: self.now(),
+                };
+                store.grant_withhold(&withheld).await?;
+                Ok(registration.plan.clone())
+            }
+        }
     }
 
     /// The lab of the address, or of the custom parameter; only staff may go without one.
@@ -159,7 +192,7 @@ impl App {
             effective_at: now,
             expires_at: now.plus(Duration::from_hours(24) * plan.valid_days),
             created_at: now,
-            source: format!("lti:{}", registration.id),
+            source: registration.source(),
             sponsor: None,
             plan: plan.id,
         };
@@ -169,9 +202,14 @@ impl App {
             if theirs.iter().any(|g| g.grant.id == grant.id) {
                 return Ok(());
             }
-            match store.grant_issue(&grant).await {
+            match store.grant_issue_within(&grant).await {
                 Err(StoreError::Conflict { .. }) => {}
-                done => return Ok(done?),
+                Ok(Issued::Done) => return Ok(()),
+                Ok(Issued::Spent(spent)) => {
+                    tracing::warn!(registration = %registration.id, plan = %grant.plan, %spent, "no lab time is given: the budget is spent");
+                    return Ok(());
+                }
+                Err(e) => return Err(e.into()),
             }
         }
         Err(broken("this person was forgotten too often"))

@@ -32,7 +32,7 @@ pub(crate) use jwks::PlatformKeys;
 pub use keys::{KEY_PUBLISHED_AFTER, OurKeys, PublicKey};
 pub use members::{CoursePeople, CoursePerson};
 pub use register::CameByInvitation;
-pub use setup::{Added, Invited, LtiOverview, NewRegistration, Setup};
+pub use setup::{Added, Invited, LtiOverview, NewRegistration, Offer, Setup};
 pub use token::{Browser, Launched};
 
 use crate::{App, AppError};

@@ -3,8 +3,8 @@
 
 use crate::{App, AppError, launch::mint};
 use lab_core::{
-    CourseId, LabId, PlanId, TokenHash,
-    entitlement::Plan,
+    CourseId, LabId, PlanId, SiteId, TokenHash,
+    entitlement::{Giver, GrantBudget, Plan},
     launch::{
         Login, Role,
         lti::{
@@ -14,7 +14,7 @@ use lab_core::{
     },
     port::{Clock, Entropy, ErrorKind, Store},
 };
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 /// Over the ports that it needs: the command line has no others.
 pub struct Setup {
@@ -34,6 +34,16 @@ pub struct NewRegistration {
     pub plan: Option<PlanId>,
     /// Of a consumer, an empty secret is the one that is there, or one that is made.
     pub kind: Kind,
+    /// What its launches may ask for; none: as it is.
+    pub offer: Option<Offer>,
+}
+
+/// What a registration's launches may ask for by their parameter `plan`, within which budget, and on whose statement.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    pub plans: BTreeSet<PlanId>,
+    pub budget: GrantBudget,
+    pub site: Option<SiteId>,
 }
 
 /// What came of it.
@@ -95,7 +105,10 @@ impl Setup {
     /// # Errors
     /// `invalid-registration` naming field, value and remedy; a conflict when another one has the platform or key.
     pub async fn add(&self, new: NewRegistration) -> Result<Added, AppError> {
-        self.plan_exists(new.plan.as_ref()).await?;
+        let asked = new.offer.iter().flat_map(|o| &o.plans);
+        for plan in new.plan.iter().chain(asked) {
+            self.plan_exists(Some(plan)).await?;
+        }
         let before = self.store.lti_registration_get(&new.id).await?;
         let mut made = None;
         let kind = match new.kind {
@@ -117,6 +130,16 @@ impl Setup {
         };
         if let Some(problem) = registration_problem(&registration) {
             return Err(invalid(problem));
+        }
+        if let Some(offer) = new.offer {
+            // first: a launch between the two gives no more than that
+            let giver = Giver {
+                source: registration.source(),
+                plans: offer.plans,
+                budget: offer.budget,
+                site: offer.site,
+            };
+            self.store.giver_put(&giver).await?;
         }
         self.store.lti_registration_put(&registration).await.map_err(taken)?;
         Ok(Added {

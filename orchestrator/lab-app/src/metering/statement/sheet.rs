@@ -97,6 +97,7 @@ pub(super) fn of(file: &StatementFile, language: Language) -> Sheet {
         StatementOf::Learner(_) => w.say("learner", "apprenant"),
         StatementOf::Sponsor(_) => w.say("sponsor", "financeur"),
         StatementOf::Course(_) => w.say("course", "cours"),
+        StatementOf::Site(_) => w.say("site", "site"),
     };
     let costs = s.sessions.iter().any(|line| line.cost_micro_eur.is_some());
     Sheet {

@@ -112,6 +112,7 @@ pub fn check_basic(params: &Params) -> Result<Verified, LtiRefusal> {
         course_title: name("context_title").or_else(|| name("context_label")),
         resource_link: resource_link.to_owned(),
         lab: params.filled("custom_lab").map(str::to_owned),
+        plan: params.filled("custom_plan").and_then(identifier).map(str::to_owned),
         grade: GradeAddress::of_form(params),
         members: None,
     })

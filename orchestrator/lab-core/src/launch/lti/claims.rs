@@ -129,6 +129,7 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
         // 15
         return read_choice(claims, deployment, expected.returns_to).map(Message::Choose);
     }
+    let custom = |name: &str| lti("custom").and_then(|c| c.get(name)).and_then(Value::as_str);
     let context = |name: &str| lti("context").and_then(|c| c.get(name)).and_then(Value::as_str);
     let issuer = issuer_name(expected.issuer);
     let launch = Verified {
@@ -139,11 +140,8 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
         course: course(issuer, context("id").and_then(identifier)),
         course_title: context("title").or(context("label")).and_then(shown),
         resource_link: resource_link.to_owned(),
-        lab: lti("custom")
-            .and_then(|c| c.get("lab"))
-            .and_then(Value::as_str)
-            .filter(|l| !l.is_empty())
-            .map(str::to_owned),
+        lab: custom("lab").filter(|l| !l.is_empty()).map(str::to_owned),
+        plan: custom("plan").and_then(identifier).map(str::to_owned),
         grade: GradeAddress::of_token(claims),
         members: members_of_token(claims),
     };
@@ -322,6 +320,10 @@ mod tests {
         );
         let named = with("custom", json!({"lab": "bgp"}));
         assert_eq!(check(&named).unwrap().lab.as_deref(), Some("bgp"));
+        let planned = with("custom", json!({"plan": "QUALIFYING"}));
+        assert_eq!(check(&planned).unwrap().plan.as_deref(), Some("QUALIFYING"));
+        let odd = with("custom", json!({"plan": "\u{7}"}));
+        assert_eq!(check(&odd).unwrap().plan, None, "what cannot be a plan asks for none");
         let mut whole = good();
         whole["name"] = json!("Zoë\n Ébène");
         assert_eq!(check(&whole).unwrap().name.as_deref(), Some("Zoë  Ébène"));

@@ -68,6 +68,8 @@ pub struct Verified {
     pub resource_link: String,
     /// Custom parameter `lab`.
     pub lab: Option<String>,
+    /// Custom parameter `plan`.
+    pub plan: Option<String>,
     /// Where the platform wants a grade, when it does.
     pub grade: Option<GradeAddress>,
     /// Where the platform lists the people of the course, when it does.

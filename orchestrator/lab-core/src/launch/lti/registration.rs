@@ -27,6 +27,13 @@ pub struct Registration {
     pub kind: Kind,
 }
 
+impl Registration {
+    /// Where the grants that its launches give come from: their source, and the name of its budget.
+    pub fn source(&self) -> String {
+        format!("lti:{}", self.id)
+    }
+}
+
 /// By version.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Kind {

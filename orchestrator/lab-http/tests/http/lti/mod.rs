@@ -6,6 +6,7 @@ mod forms;
 pub mod keys;
 pub mod lms;
 mod members;
+mod plan;
 mod register;
 mod setup;
 mod steps;

@@ -12,6 +12,7 @@ pub mod accounts;
 pub mod courses;
 pub mod entitlement;
 pub mod fixture;
+pub mod givers;
 pub mod grades;
 pub mod history;
 pub mod launch;
@@ -26,6 +27,7 @@ pub mod privacy;
 pub mod provisioning;
 pub mod recording;
 pub mod staff;
+pub mod terms;
 
 /// One `#[tokio::test]` a promise. `$open` is an async function that gives an `Arc<dyn Store>` that is empty, and whatever
 /// must live as long as it.
@@ -137,6 +139,17 @@ macro_rules! store_contract {
             an_order_that_is_cancelled_gives_back_what_was_not_used
             a_revoked_key_orders_nothing_and_what_it_ordered_stays
             an_order_of_somebody_who_was_forgotten_names_nobody_and_gives_nothing_more
+        );
+        $crate::store_contract!(@stage $open, givers:
+            a_givers_budget_is_given_exactly_however_many_ask_at_once
+            what_is_taken_back_can_be_given_again_and_ends_that_it_was_withheld
+            what_was_withheld_is_the_last_and_is_forgotten_with_its_learner
+        );
+        $crate::store_contract!(@stage $open, terms:
+            a_trials_pot_is_given_exactly_and_a_person_has_one_seat
+            what_a_trial_gave_is_told_by_seat_and_by_lab
+            a_resellers_terms_are_kept_as_they_were_agreed
+            a_sites_statement_has_what_was_given_there_and_nothing_else
         );
         $crate::store_contract!(@stage $open, recording:
             a_recording_opens_once_and_empty

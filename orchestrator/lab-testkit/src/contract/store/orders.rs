@@ -21,6 +21,7 @@ fn key(school: &School, shop: &str, budget: GrantBudget) -> OrderKey {
         courses: [school.course.clone(), "art".into()].into(),
         plans: ["QUALIFYING".into()].into(),
         sponsor: Some("esp".into()),
+        site: Some("dakar".into()),
         budget,
         created_at: at(0),
         revoked_at: None,

@@ -4,8 +4,11 @@ use super::paste;
 use crate::{config::Config, wire};
 use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args};
-use lab_app::launch::lti::NewRegistration;
-use lab_core::launch::lti::{Jwks, Kind, RegistrationId};
+use lab_app::launch::lti::{NewRegistration, Offer};
+use lab_core::{
+    entitlement::GrantBudget,
+    launch::lti::{Jwks, Kind, RegistrationId},
+};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Register a platform, or change a registration, and print what to paste into the course. The same name again changes it.
@@ -15,6 +18,8 @@ use std::{path::PathBuf, process::ExitCode};
     after_help = "Examples:\n  \
       LTI 1.1 (FUN, older Open edX); a secret is made and printed once:\n    \
         labwire lti add fun --key imt-net101 --plan QUALIFYING\n  \
+      Everybody discovers; who the course sends with plan=QUALIFYING has lab time, 30 learners at most:\n    \
+        labwire lti add fun --key imt-net101 --plan DISCOVERY --may-ask QUALIFYING --grants-max 30\n  \
       LTI 1.3, Open edX; Studio shows the client id and the two last addresses once the block is saved:\n    \
         labwire lti add edx --issuer https://lms.example.org --client-id 6f1c… \\\n      \
           --auth-url https://lms.example.org/api/lti_consumer/v1/launch/ \\\n      \
@@ -32,6 +37,18 @@ pub struct AddArgs {
     /// Each learner who launches gets a grant of this plan, once a course
     #[arg(long, value_name = "ID")]
     plan: Option<String>,
+    /// A plan that the launch's custom parameter `plan` may ask for instead; repeat for several
+    #[arg(long, value_name = "ID")]
+    may_ask: Vec<String>,
+    /// Most grants that its launches give in all, one a learner, course and plan
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    grants_max: Option<i64>,
+    /// Most lab time that its launches give in all
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(i64).range(1..=10_000_000))]
+    hours_max: Option<i64>,
+    /// Where its learners are: on the statement of that site
+    #[arg(long, value_name = "ID")]
+    site: Option<String>,
     /// The lab that the printed addresses launch; the first one by default
     #[arg(long, value_name = "ID")]
     lab: Option<String>,
@@ -92,10 +109,22 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
         course: args.course.clone().map(Into::into),
         plan: args.plan.clone().map(Into::into),
         kind: kind(&args)?,
+        offer: Some(Offer {
+            plans: args.may_ask.iter().cloned().map(Into::into).collect(),
+            budget: GrantBudget {
+                grants: args.grants_max,
+                seconds: args.hours_max.map(|h| h * 3600),
+            },
+            site: args.site.clone().map(Into::into),
+        }),
     };
     let added = super::setup(config).await?.add(new).await?;
     let word = if added.new { "added" } else { "changed" };
-    println!("{} {word}\n", added.registration.id);
+    println!(
+        "{} {word}
+",
+        added.registration.id
+    );
     print!(
         "{}",
         paste::text(config, &added.registration, &lab, added.secret.as_deref())

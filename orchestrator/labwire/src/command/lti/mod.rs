@@ -11,8 +11,10 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use lab_app::launch::lti::{OurKeys, Setup};
 use lab_core::{
+    PlanId,
+    entitlement::GiverState,
     launch::lti::{Kind, RegistrationId},
-    port::{Clock, LtiStore},
+    port::{Clock, GiverStore, LtiStore},
 };
 use std::{process::ExitCode, sync::Arc};
 
@@ -105,11 +107,15 @@ async fn ls(config: &Config, args: LsArgs) -> Result<ExitCode> {
         print!("{}", paste::text(config, &registration, &lab, None));
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<Vec<String>> = store
-        .lti_registration_list()
-        .await?
+    let registrations = store.lti_registration_list().await?;
+    let mut givers = Vec::with_capacity(registrations.len());
+    for r in &registrations {
+        givers.push(store.giver_get(&r.source()).await?);
+    }
+    let rows: Vec<Vec<String>> = registrations
         .iter()
-        .map(|r| {
+        .zip(&givers)
+        .map(|(r, giver)| {
             let (version, platform, client) = match &r.kind {
                 Kind::Platform { issuer, client_id, .. } => ("1.3", issuer.clone(), client_id.clone()),
                 Kind::Consumer { key, .. } => ("1.1", "-".to_owned(), key.clone()),
@@ -122,11 +128,20 @@ async fn ls(config: &Config, args: LsArgs) -> Result<ExitCode> {
                 client,
                 or_dash(r.course.as_ref().map(ToString::to_string)),
                 or_dash(r.plan.as_ref().map(ToString::to_string)),
+                or_dash(giver.as_ref().map(agreed).filter(|text| !text.is_empty())),
             ]
         })
         .collect();
     table::print(
-        &["NAME", "LTI", "PLATFORM", "CLIENT ID OR KEY", "COURSE", "PLAN"],
+        &[
+            "NAME",
+            "LTI",
+            "PLATFORM",
+            "CLIENT ID OR KEY",
+            "COURSE",
+            "PLAN",
+            "MAY GIVE",
+        ],
         &rows,
     );
     print!(
@@ -134,6 +149,18 @@ async fn ls(config: &Config, args: LsArgs) -> Result<ExitCode> {
         invite::list(&store.lti_invitation_list().await?, wire::clock().now())
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// `QUALIFYING; 12/30 grants; 20:00:00/75:00:00`: what launches may ask for, and what they gave of how much.
+fn agreed(state: &GiverState) -> String {
+    let (budget, given) = (state.giver.budget, state.given);
+    let plans: Vec<&str> = state.giver.plans.iter().map(PlanId::as_str).collect();
+    let mut said = Vec::new();
+    said.extend((!plans.is_empty()).then(|| plans.join(", ")));
+    said.extend(budget.grants.map(|max| format!("{}/{max} grants", given.grants)));
+    let hours = |max| format!("{}/{}", table::time(given.seconds), table::time(max));
+    said.extend(budget.seconds.map(hours));
+    said.join("; ")
 }
 
 async fn test(config: &Config, args: TestArgs) -> Result<ExitCode> {

@@ -1,0 +1,212 @@
+//! What batches of vouchers were agreed on: trials and resellers.
+
+use super::fixture::{School, at, at_once, fresh, used};
+use lab_core::{
+    TokenHash, VoucherBatchId,
+    entitlement::{Bilingual, Giver, Grant, Redeemed, Redemption, VoucherBatch, VoucherRefusal, VoucherTerms},
+    metering::{Period, Statement, StatementOf},
+    port::Store,
+};
+use std::sync::Arc;
+
+fn hash(n: u8) -> TokenHash {
+    let mut bytes = [11; 32];
+    bytes[0] = n;
+    TokenHash(bytes)
+}
+
+async fn batch(school: &School, codes: u8, seconds: i64, terms: &VoucherTerms) -> VoucherBatchId {
+    let batch = VoucherBatch {
+        id: VoucherBatchId(fresh()),
+        label: "trial".into(),
+        course: school.course.clone(),
+        plan: "QUALIFYING".into(),
+        seconds,
+        valid_days: 30,
+        priority: 0,
+        created_at: at(-100),
+        expires_at: at(100_000),
+        key: "k1".into(),
+        sponsor: Some("acme".into()),
+    };
+    school.store.voucher_terms_put(batch.id, terms).await.unwrap();
+    let hashes: Vec<_> = (0..codes).map(hash).collect();
+    school.store.voucher_create(&batch, &hashes).await.unwrap();
+    batch.id
+}
+
+fn redemption(school: &School, subject: &str, code: u8) -> Redemption {
+    Redemption {
+        hashes: vec![hash(code)],
+        subject: subject.into(),
+        course: school.course.clone(),
+        at: at(0),
+    }
+}
+
+async fn redeem(school: &School, subject: &str, code: u8) -> Redeemed {
+    let redemption = redemption(school, subject, code);
+    school.store.voucher_redeem(&redemption).await.unwrap()
+}
+
+fn trial(pot: i64) -> VoucherTerms {
+    VoucherTerms {
+        trial: Some("acme".into()),
+        pot: Some(pot),
+        until: Some(at(50_000)),
+        ..VoucherTerms::default()
+    }
+}
+
+pub async fn a_trials_pot_is_given_exactly_and_a_person_has_one_seat(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    // 20 codes of an hour each, and six and a half hours in all
+    batch(&school, 20, 3600, &trial(23_400)).await;
+    let all: Vec<_> = (0..20)
+        .map(|i| redemption(&school, &format!("learner-{i}"), i))
+        .collect();
+    let all = Arc::new(all);
+    let answers = at_once(20, |i| {
+        let (store, all) = (school.store.clone(), Arc::clone(&all));
+        async move { store.voucher_redeem(&all[i]).await.unwrap() }
+    })
+    .await;
+    let mut given = Vec::new();
+    for answer in &answers {
+        match answer {
+            Redeemed::Granted {
+                seconds, expires_at, ..
+            } => {
+                assert_eq!(*expires_at, at(50_000), "the trial's end, not the plan's days");
+                given.push(*seconds);
+            }
+            Redeemed::Refused(refusal) => assert_eq!(*refusal, VoucherRefusal::PotEmpty),
+        }
+    }
+    given.sort_unstable();
+    assert_eq!(given, [1800, 3600, 3600, 3600, 3600, 3600, 3600]);
+    assert_eq!(school.store.ledger_sums().await.unwrap().total, 0);
+    let seated = answers
+        .iter()
+        .position(|a| matches!(a, Redeemed::Granted { .. }))
+        .unwrap();
+    let free = answers.iter().position(|a| matches!(a, Redeemed::Refused(_))).unwrap();
+    let (who, code) = (format!("learner-{seated}"), u8::try_from(free).unwrap());
+    assert_eq!(
+        redeem(&school, &who, code).await,
+        Redeemed::Refused(VoucherRefusal::Seated)
+    );
+    let own = u8::try_from(seated).unwrap();
+    assert!(matches!(
+        redeem(&school, &who, own).await,
+        Redeemed::Granted { new: false, .. }
+    ));
+}
+
+pub async fn what_a_trial_gave_is_told_by_seat_and_by_lab(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    let id = batch(&school, 3, 3600, &trial(10_800)).await;
+    for (code, subject) in [(0, "ada"), (1, "bob")] {
+        redeem(&school, subject, code).await;
+    }
+    let session = school.admitted("ada").await;
+    let session = school.ready(&session).await;
+    school.end(&session).await;
+    school.store.settle(&used(&session, 500)).await.unwrap();
+    school.admitted("bob").await;
+    let all = school.store.voucher_terms_list().await.unwrap();
+    let [told] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!((told.batch, &told.terms), (id, &trial(10_800)));
+    let mut drawn: Vec<i64> = told.seats.iter().map(|s| s.drawn).collect();
+    drawn.sort_unstable();
+    assert_eq!(
+        (drawn, told.sums()),
+        (vec![500, 900], (7200, 1400)),
+        "what is held counts"
+    );
+    assert_eq!(told.labs().into_iter().collect::<Vec<_>>(), [(&school.lab, 2)]);
+}
+
+/// ESP Dakar: 75 students, 100,000 FCFA each, paid there.
+pub async fn a_resellers_terms_are_kept_as_they_were_agreed(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    let text = |en: &str, fr: &str| Bilingual {
+        en: en.into(),
+        fr: fr.into(),
+    };
+    let terms = VoucherTerms {
+        reseller: Some("ESP Dakar".into()),
+        price: Some(text("100,000 FCFA", "100 000 FCFA")),
+        credit: Some(text("IMT-ESP certificate", "Certificat IMT-ESP")),
+        site: Some("dakar".into()),
+        ..VoucherTerms::default()
+    };
+    let id = batch(&school, 75, 3600, &terms).await;
+    // a batch that was never made is nobody's
+    school
+        .store
+        .voucher_terms_put(VoucherBatchId(fresh()), &terms)
+        .await
+        .unwrap();
+    for code in 0..2 {
+        assert!(
+            matches!(
+                redeem(&school, "ada", code).await,
+                Redeemed::Granted { seconds: 3600, .. }
+            ),
+            "no trial: two codes are two hours"
+        );
+    }
+    let all = school.store.voucher_terms_list().await.unwrap();
+    let [told] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!((told.batch, &told.terms, told.seats.len()), (id, &terms, 2));
+}
+
+pub async fn a_sites_statement_has_what_was_given_there_and_nothing_else(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    let store = school.store.as_ref();
+    let dakar = VoucherTerms {
+        site: Some("dakar".into()),
+        ..VoucherTerms::default()
+    };
+    batch(&school, 2, 3600, &dakar).await;
+    redeem(&school, "ada", 0).await;
+    // of a registration there, and of nowhere
+    let giver = Giver {
+        source: "lti:esp".into(),
+        site: Some("dakar".into()),
+        ..Giver::default()
+    };
+    store.giver_put(&giver).await.unwrap();
+    let launched = Grant {
+        source: "lti:esp".into(),
+        ..school.grant_of("bob", "QUALIFYING", 1200)
+    };
+    store.grant_issue_within(&launched).await.unwrap();
+    school.grant("ada", "QUALIFYING", 600).await;
+    let session = school.admitted("ada").await;
+    let session = school.ready(&session).await;
+    school.end(&session).await;
+    store.settle(&used(&session, 700)).await.unwrap();
+    let statement = async |site: &str| {
+        let of = StatementOf::Site(site.into());
+        let facts = store.statement_facts(&of, at(9000)).await.unwrap();
+        let period = Period {
+            from: at(-9000),
+            until: at(9000),
+        };
+        Statement::new(of, period, &facts)
+    };
+    let told = statement("dakar").await;
+    assert_eq!(told.disagreements(), Vec::<String>::new());
+    assert_eq!(
+        (told.grants.len(), told.totals.flow.given, told.totals.learners),
+        (2, 4800, 2)
+    );
+    let drawn: i64 = store.voucher_terms_list().await.unwrap()[0].sums().1;
+    assert_eq!(
+        told.totals.flow.used, drawn,
+        "what other grants paid of the same lab is not the site's"
+    );
+    assert!(statement("rabat").await.grants.is_empty());
+}

@@ -1,0 +1,244 @@
+//! `labwire trial add|report`.
+
+use super::{
+    sheet::cell,
+    statement::moment,
+    voucher::{Format, Making, make},
+};
+use crate::{config::Config, table, wire};
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use lab_core::{
+    SponsorId, Timestamp,
+    entitlement::{TermsState, VoucherBatchState, VoucherTerms},
+    port::{Clock, Store},
+};
+use std::{path::PathBuf, process::ExitCode};
+
+#[derive(Subcommand, Debug)]
+pub enum TrialCommand {
+    Add(AddArgs),
+    Report(ReportArgs),
+}
+
+/// Give a company some seats and lab time until a day: a code a seat, and time out of one pot. A person takes one seat, whichever codes
+/// they type; the pot is never exceeded, however many redeem at once.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  labwire trial add acme --course net --plan QUALIFYING --seats 10 --hours 30 --until 2027-02-01 --out acme.csv\n  \
+                        labwire trial add acme --course net --plan QUALIFYING --seats 10 --hours 30 --each 6 --until 2027-02-01 --format html --out acme.html\n\n\
+                        The company is the sponsor of what is given: `labwire statement --sponsor acme` has it."
+)]
+pub struct AddArgs {
+    /// The company; also the sponsor's id
+    company: String,
+    #[arg(long, value_name = "ID")]
+    course: String,
+    #[arg(long, value_name = "ID")]
+    plan: String,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    seats: u32,
+    /// Lab time of all seats together
+    #[arg(long, value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    hours: i64,
+    /// Most lab time of one seat; an equal share when not given. With more than that, who comes first has it
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(i64).range(1..=20_000))]
+    each: Option<i64>,
+    /// When the trial ends: a day (from midnight, UTC), or a time with its offset
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Timestamp,
+    #[arg(long, value_enum, default_value = "csv")]
+    format: Format,
+    /// A new file, readable by you only; standard output when not given
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Seats used, hours given and used, and which labs were tried. Nobody is named.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  labwire trial report\n  labwire trial report acme --csv > acme-trial.csv")]
+pub struct ReportArgs {
+    /// Only this company's
+    company: Option<String>,
+    /// A row a trial and lab
+    #[arg(long)]
+    csv: bool,
+}
+
+pub async fn run(config: Config, command: TrialCommand) -> Result<ExitCode> {
+    match command {
+        TrialCommand::Add(args) => add(config, args).await,
+        TrialCommand::Report(args) => report(&config, args).await,
+    }
+}
+
+async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
+    let now = wire::clock().now();
+    if args.until <= now {
+        bail!("--until {} is over; write a day to come", args.until);
+    }
+    let pot = args.hours * 3600;
+    let days = args.until.since(now).as_secs().div_ceil(86_400);
+    let company = args.company;
+    make(
+        config,
+        Making {
+            course: args.course,
+            plan: args.plan,
+            count: args.seats,
+            seconds: Some(args.each.map_or(pot / i64::from(args.seats), |h| (h * 3600).min(pot))),
+            // to the end of the trial, which its terms hold
+            valid_days: Some(u32::try_from(days).unwrap_or(u32::MAX).min(36_500)),
+            redeem_until: args.until,
+            priority: 0,
+            label: format!("{company}, trial"),
+            sponsor: Some(SponsorId(company.clone())),
+            terms: VoucherTerms {
+                trial: Some(company.clone()),
+                pot: Some(pot),
+                until: Some(args.until),
+                ..VoucherTerms::default()
+            },
+            format: args.format,
+            out: args.out,
+        },
+    )
+    .await?;
+    eprintln!(
+        "{} hours for all of them, until {}. How it goes: labwire trial report {company}",
+        args.hours, args.until
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn report(config: &Config, args: ReportArgs) -> Result<ExitCode> {
+    let store = wire::store(config).await?;
+    let batches = store.voucher_list().await?;
+    let mut trials = store.voucher_terms_list().await?;
+    trials.retain(|t| t.terms.trial.is_some() && (args.company.is_none() || t.terms.trial == args.company));
+    if trials.is_empty() {
+        bail!("there is no such trial; `labwire trial add` makes one");
+    }
+    let of = |t: &TermsState| batches.iter().find(|b| b.batch.id == t.batch);
+    if args.csv {
+        print!("{}", csv(trials.iter().filter_map(|t| Some((t, of(t)?)))));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |t: &TermsState| {
+        let (given, drawn) = t.sums();
+        vec![
+            t.terms.trial.clone().unwrap_or_default(),
+            t.batch.to_string(),
+            format!("{}/{}", t.seats.len(), of(t).map_or(0, |b| b.size)),
+            table::time(given),
+            table::time(drawn),
+            table::time(t.terms.pot.unwrap_or_default()),
+            t.terms.until.map_or_else(String::new, |at| at.to_string()),
+            tried(t),
+        ]
+    };
+    let rows: Vec<_> = trials.iter().map(row).collect();
+    table::print(
+        &[
+            "COMPANY",
+            "BATCH",
+            "SEATS",
+            "GIVEN",
+            "USED",
+            "OF",
+            "UNTIL",
+            "LABS TRIED",
+        ],
+        &rows,
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `ospf-triangle (7)`: labs, with by how many seats.
+fn tried(t: &TermsState) -> String {
+    let labs = t.labs().into_iter().map(|(lab, seats)| format!("{lab} ({seats})"));
+    labs.collect::<Vec<_>>().join(", ")
+}
+
+fn csv<'a>(trials: impl Iterator<Item = (&'a TermsState, &'a VoucherBatchState)>) -> String {
+    let mut out = String::from(
+        "company,batch,course,plan,seats,seats_used,pot_seconds,given_seconds,used_seconds,until,lab,lab_seats\r\n",
+    );
+    for (t, b) in trials {
+        let (given, drawn) = t.sums();
+        let head = format!(
+            "{},{},{},{},{},{},{},{given},{drawn},{}",
+            cell(t.terms.trial.as_deref().unwrap_or_default()),
+            t.batch,
+            cell(b.batch.course.as_str()),
+            cell(b.batch.plan.as_str()),
+            b.size,
+            t.seats.len(),
+            t.terms.pot.unwrap_or_default(),
+            t.terms.until.map_or_else(String::new, |at| at.to_string()),
+        );
+        let labs = t.labs();
+        if labs.is_empty() {
+            out.push_str(&format!("{head},,0\r\n"));
+        }
+        for (lab, seats) in labs {
+            out.push_str(&format!("{head},{},{seats}\r\n", cell(lab.as_str())));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lab_core::{
+        VoucherBatchId,
+        entitlement::{Seat, VoucherBatch},
+    };
+
+    #[test]
+    fn a_report_has_a_row_a_lab_and_names_nobody() {
+        let at = Timestamp::from_secs(0);
+        let batch = VoucherBatch {
+            id: VoucherBatchId(uuid::Uuid::nil()),
+            label: "acme, trial".into(),
+            course: "net".into(),
+            plan: "Q".into(),
+            seconds: 10_800,
+            valid_days: 30,
+            priority: 0,
+            created_at: at,
+            expires_at: at,
+            key: "k".into(),
+            sponsor: Some("acme".into()),
+        };
+        let seat = |drawn, labs: &[&str]| Seat {
+            redeemed_at: at,
+            given: 10_800,
+            drawn,
+            labs: labs.iter().map(|l| (*l).into()).collect(),
+        };
+        let terms = TermsState {
+            batch: batch.id,
+            terms: VoucherTerms {
+                trial: Some("=acme, inc".into()),
+                pot: Some(108_000),
+                ..VoucherTerms::default()
+            },
+            seats: vec![seat(100, &["ospf", "vlan"]), seat(50, &["ospf"]), seat(0, &[])],
+        };
+        let state = VoucherBatchState {
+            batch,
+            size: 10,
+            redeemed: 3,
+            revoked: None,
+        };
+        let text = csv(std::iter::once((&terms, &state)));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[1].starts_with("\"'=acme, inc\","), "{text}");
+        assert!(lines[1].ends_with(",net,Q,10,3,108000,32400,150,,ospf,2"), "{text}");
+        assert!(lines[2].ends_with(",vlan,1"), "{text}");
+        assert_eq!(tried(&terms), "ospf (2), vlan (1)");
+    }
+}
