@@ -74,8 +74,8 @@ async fn state(conn: &mut AnyConnection, source: &str) -> Result<Option<GiverSta
     let Some(giver) = get(&mut *conn, source).await? else {
         return Ok(None);
     };
-    let given = given(conn, source).await?;
-    Ok(Some(GiverState { giver, given }))
+    let gave = given(conn, source).await?;
+    Ok(Some(GiverState { giver, given: gave }))
 }
 
 /// What grants of a source gave, less what was taken back.

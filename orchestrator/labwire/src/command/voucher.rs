@@ -28,7 +28,7 @@ pub enum VoucherCommand {
                             labwire voucher create --course net --plan QUALIFYING --count 75 --sponsor esp --reseller 'ESP Dakar' --price '100,000 FCFA' --price-fr '100 000 FCFA' --credit 'IMT-ESP certificate' --credit-fr 'Certificat IMT-ESP' --format html --out esp.html\n\n\
                             Codes are hashed with the first key of the settings: that key must stay in `keys` as long as they can be redeemed."
     )]
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List batches, newest first
     #[command(after_help = "Example:\n  labwire voucher ls")]
     Ls,
@@ -136,7 +136,7 @@ pub(super) enum Format {
 
 pub async fn run(config: Config, command: VoucherCommand) -> Result<ExitCode> {
     match command {
-        VoucherCommand::Create(args) => create(config, args).await,
+        VoucherCommand::Create(args) => create(config, *args).await,
         VoucherCommand::Ls => ls(&config).await,
         VoucherCommand::Report { reseller } => report(&config, reseller.as_deref()).await,
         VoucherCommand::Revoke { batch, reason } => {

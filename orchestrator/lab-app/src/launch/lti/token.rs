@@ -110,7 +110,9 @@ impl App {
             },
         };
         match check_claims(&claims, &expected, self.now())? {
-            Message::Launch { launch, target } => self.arrive(&registration, launch, &target).await.map(Launched::Link),
+            Message::Launch { launch, target } => {
+                self.arrive(&registration, *launch, &target).await.map(Launched::Link)
+            }
             Message::Choose(request) => self.picker(&registration, request).await.map(Launched::Choose),
         }
     }

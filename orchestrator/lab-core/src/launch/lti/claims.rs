@@ -40,7 +40,7 @@ pub struct ExpectedToken<'a> {
 pub enum Message {
     /// Somebody opens a lab.
     Launch {
-        launch: Verified,
+        launch: Box<Verified>,
         /// The address that is launched, one of ours.
         target: String,
     },
@@ -146,7 +146,7 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
         members: members_of_token(claims),
     };
     Ok(Message::Launch {
-        launch,
+        launch: Box::new(launch),
         target: target.to_owned(),
     })
 }
@@ -238,7 +238,7 @@ mod tests {
 
     fn launched(message: Message) -> Verified {
         match message {
-            Message::Launch { launch, .. } => launch,
+            Message::Launch { launch, .. } => *launch,
             Message::Choose(_) => panic!("a choice"),
         }
     }
