@@ -84,7 +84,7 @@ pub fn html(
 fn agreed(terms: &VoucherTerms) -> String {
     let both = |text: &Bilingual| format!("{} / {}", escape(&text.fr), escape(&text.en));
     let mut said = Vec::new();
-    said.extend(terms.reseller.as_deref().map(|r| escape(r)));
+    said.extend(terms.reseller.as_deref().map(escape));
     said.extend(terms.price.as_ref().map(both));
     said.extend(terms.credit.as_ref().map(both));
     if said.is_empty() {
