@@ -289,8 +289,12 @@ impl Cluster {
     pub async fn uninstall(&self) -> Result<()> {
         let labs = self.labs();
         let kinds = "labsandboxes,pods,secrets,networkpolicies";
-        let left = kubectl(&["get", kinds, "-n", &labs, "-l", "labwire.dev/session", "-o", "name"])?;
-        ensure!(left.trim().is_empty(), "left of sandboxes: {left}");
+        // a sandbox's own are taken after it by the garbage collector, which begins anew after the API server was away
+        eventually("nothing is left of sandboxes", GONE_WITHIN, || async {
+            let left = kubectl(&["get", kinds, "-n", &labs, "-l", "labwire.dev/session", "-o", "name"])?;
+            Ok(left.trim().is_empty().then_some(()))
+        })
+        .await?;
         let n = self.installation.clone();
         let mut helm = tool("helm");
         helm.args(["uninstall", &n, "-n", &n, "--wait", "--timeout", "120s"]);

@@ -225,17 +225,9 @@ impl Sandboxes {
         };
         let phase = match record.agent {
             None => SandboxPhase::Starting { waiting: None },
-            Some(agent) => {
-                // Collected first: an ended child is a zombie until somebody does.
-                let status = self.child_status(id, agent)?;
-                if agent.runs() {
-                    SandboxPhase::Running
-                } else {
-                    // It may have ended between the two looks: what is noted must be the status, and is noted once.
-                    let status = match status {
-                        None => self.child_status(id, agent)?,
-                        known => known,
-                    };
+            Some(agent) => match self.agent_state(id, agent)? {
+                AgentState::Runs => SandboxPhase::Running,
+                AgentState::Ended(status) => {
                     let ended = ended_once(&dir, status)?;
                     SandboxPhase::Gone {
                         status: ended.status,
@@ -244,7 +236,7 @@ impl Sandboxes {
                         at: Some(ended.at),
                     }
                 }
-            }
+            },
         };
         Ok(Some(SandboxStatus {
             id,
@@ -255,12 +247,19 @@ impl Sandboxes {
         }))
     }
 
-    fn child_status(&self, id: SandboxId, agent: ProcessId) -> io::Result<Option<i64>> {
+    /// Of a child of ours the kernel's word counts, which also collects it: while its threads end one after another it looks dead already,
+    /// and has no status yet.
+    fn agent_state(&self, id: SandboxId, agent: ProcessId) -> io::Result<AgentState> {
         let mut children = self.children();
-        let Some(child) = children.get_mut(&id).filter(|c| c.id() as i32 == agent.pid) else {
-            return Ok(None);
-        };
-        Ok(child.try_wait()?.map(exit_status))
+        if let Some(child) = children.get_mut(&id).filter(|c| c.id() as i32 == agent.pid) {
+            let ended = child.try_wait()?.map(exit_status);
+            return Ok(ended.map_or(AgentState::Runs, |status| AgentState::Ended(Some(status))));
+        }
+        Ok(if agent.runs() {
+            AgentState::Runs
+        } else {
+            AgentState::Ended(None)
+        })
     }
 
     /// Asks every process of the sandbox to end, then kills what still runs. They are looked for again each time: an agent that
@@ -354,6 +353,12 @@ impl Lock {
     fn remove(self) -> io::Result<()> {
         fs::remove_file(&self.path)
     }
+}
+
+/// Whether a sandbox's agent runs; if it was our child, its exit status as a shell shows it.
+enum AgentState {
+    Runs,
+    Ended(Option<i64>),
 }
 
 /// Notes the end, or gives what was noted before.

@@ -46,6 +46,8 @@ export const privacyEn = {
   'look.lab': 'Lab',
   'look.do.view': 'watched live',
   'look.do.wall': 'opened the class’s wall, which shows small pictures of everybody’s consoles',
+  'look.do.learner': 'read the page about you',
+  'look.do.grants-show': 'looked up your lab time',
   'look.do.people': 'looked at who is in the course',
   'look.do.replay': 'watched the recording',
   'look.do.help': 'helped in a console',

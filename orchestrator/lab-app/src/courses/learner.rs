@@ -6,7 +6,7 @@ use lab_core::{
     courses::{CourseRun, Enrolment},
     entitlement::GrantBalance,
     launch::{Login, Role},
-    port::{ErrorKind, SessionFilter},
+    port::{AuditEvent, ErrorKind, SessionFilter},
     privacy::Look,
 };
 
@@ -41,7 +41,7 @@ impl App {
         Ok(self.ports.store.enrolment_list(&course).await?)
     }
 
-    /// One learner of the login's course, or for operations of `course`. Operations are not told what checks printed: it comes from terminals.
+    /// One learner of the login's course, or for operations of `course`. Written down as seen.
     ///
     /// # Errors
     /// As [`App::learner_list`]; not found when nothing is here of them in this course.
@@ -64,14 +64,11 @@ impl App {
             subject: Some(subject.clone()),
             ..SessionFilter::default()
         };
-        let mut sessions = self.session_list(login, filter).await?;
+        let sessions = self.session_list(login, filter).await?;
         if enrolment.is_none() && grants.is_empty() && sessions.is_empty() {
             return Err(AppError::not_found("this learner"));
         }
-        if login.role == Role::Operations {
-            let checks = sessions.iter_mut().flat_map(|s| &mut s.checks);
-            checks.for_each(|c| c.detail.clear());
-        }
+        self.audit_learner(login, &course, subject).await?;
         let now = self.now();
         let extensions = store.extension_list(&course).await?;
         let looks = store.looks(subject, Some(&course), None).await?;
@@ -87,6 +84,24 @@ impl App {
             grants,
             sessions,
         })
+    }
+}
+
+impl App {
+    /// Who reads a learner's page is among those who looked.
+    async fn audit_learner(&self, login: &Login, course: &CourseId, subject: &Subject) -> Result<(), AppError> {
+        let event = AuditEvent {
+            at: self.now(),
+            actor: login.subject.clone(),
+            actor_name: login.name.clone(),
+            role: login.role,
+            action: "learner".into(),
+            session: None,
+            course: Some(course.clone()),
+            about: Some(subject.clone()),
+            detail: String::new(),
+        };
+        Ok(self.ports.store.audit_append(&event).await?)
     }
 }
 

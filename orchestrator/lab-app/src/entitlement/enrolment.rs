@@ -4,7 +4,7 @@
 use super::make_codes;
 use crate::{App, AppError};
 use lab_core::{
-    PlanId, SponsorId, Subject, VoucherBatchId,
+    PlanId, Subject, VoucherBatchId,
     entitlement::{BATCH_MAX, Code, GrantBalance, Redeemed, VoucherBatch, VoucherBatchState},
     launch::{Login, Role},
     port::{AuditEvent, ErrorKind},
@@ -23,7 +23,6 @@ pub struct BatchRequest {
     pub valid_days: Option<u32>,
     /// Days from now in which codes can be redeemed.
     pub redeem_within_days: u32,
-    pub sponsor: Option<SponsorId>,
 }
 
 /// A name on paper; longer ones are no names.
@@ -117,6 +116,14 @@ impl App {
         if seconds <= 0 {
             return Err(invalid("hours: this plan does not say how many; write a number".into()));
         }
+        // more than the plan is a matter of money, and those who look after that have `labwire voucher create`
+        if seconds > plan.seconds.max(plan.minimum_secs) || seconds < plan.minimum_secs {
+            return Err(invalid(format!(
+                "hours: this plan gives {} at most, and at least {} minutes are needed to start a lab",
+                plan.seconds / 3600,
+                plan.minimum_secs / 60
+            )));
+        }
         let now = self.now();
         let batch = VoucherBatch {
             id: VoucherBatchId(self.fresh_uuid()),
@@ -129,7 +136,8 @@ impl App {
             created_at: now,
             expires_at: now.plus(Duration::from_hours(24 * u64::from(asked.redeem_within_days))),
             key: self.keyring.first_id().to_owned(),
-            sponsor: asked.sponsor.clone(),
+            // whose money it is, is not for the counter to say
+            sponsor: None,
         };
         let made = make_codes(self.ports.entropy.as_ref(), &self.keyring, asked.count);
         let (codes, hashes): (Vec<_>, Vec<_>) = made.into_iter().unzip();
@@ -184,6 +192,8 @@ impl App {
     pub async fn grants_of(&self, login: &Login, who: &str) -> Result<Vec<GrantBalance>, AppError> {
         Self::for_enrolment(login)?;
         let subject = learner(who)?;
+        self.enrolment_audit(login, "grants-show", Some(subject.clone()), String::new())
+            .await?;
         Ok(self.ports.store.grant_list(&subject, Some(&login.course)).await?)
     }
 

@@ -84,6 +84,8 @@ impl App {
                 "the report is for the managers and teachers of a course",
             ));
         }
+        // an empty id is before everybody: the first page all the same
+        let after = after.filter(|a| !a.0.is_empty());
         if after.is_none() {
             let course = Some(login.course.clone());
             self.audit_write(login, "report", (None, course), "").await?;

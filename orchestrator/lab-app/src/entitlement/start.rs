@@ -184,7 +184,7 @@ impl App {
             .lab_version(&session.digest)
             .await?
             .map_or(0, |lab| points_total(&lab));
-        self.view(session, total).await
+        self.view(login, session, total).await
     }
 
     /// Sessions the login may know, newest first: a learner's own, a teacher's course, everything for operations.
@@ -206,13 +206,20 @@ impl App {
                 totals.insert(session.digest.clone(), total);
                 total
             };
-            views.push(self.view(session, total).await?);
+            views.push(self.view(login, session, total).await?);
         }
         Ok(views)
     }
 
-    async fn view(&self, session: Session, points_total: u32) -> Result<SessionView, AppError> {
-        let checks = self.ports.store.check_list(session.id).await?;
+    /// A session as the login may see it: what checks printed comes from terminals, and what is billed is not for everyone who helps.
+    async fn view(&self, login: &Login, mut session: Session, points_total: u32) -> Result<SessionView, AppError> {
+        let mut checks = self.ports.store.check_list(session.id).await?;
+        if !login.role.sees_terminals() {
+            checks.iter_mut().for_each(|c| c.detail.clear());
+        }
+        if !login.role.sees_usage() {
+            (session.held_secs, session.billed_secs) = (0, None);
+        }
         let points = checks.iter().filter(|c| c.passed).map(|c| c.points).sum();
         Ok(SessionView {
             session,

@@ -80,8 +80,6 @@ pub struct BatchMakeRequest {
     pub valid_days: Option<u32>,
     /// Days from now in which codes can be redeemed; 365 when not given.
     pub redeem_within_days: Option<u32>,
-    /// Who pays for what they give.
-    pub sponsor: Option<String>,
 }
 
 /// A year: a course is repeated within it.
@@ -96,7 +94,6 @@ impl From<BatchMakeRequest> for BatchRequest {
             hours: r.hours,
             valid_days: r.valid_days,
             redeem_within_days: r.redeem_within_days.unwrap_or(REDEEM_WITHIN_DAYS),
-            sponsor: r.sponsor.filter(|s| !s.trim().is_empty()).map(|s| s.trim().into()),
         }
     }
 }

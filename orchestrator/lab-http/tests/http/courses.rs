@@ -123,7 +123,12 @@ async fn a_teacher_sees_a_learners_all_and_only_in_their_own_course() {
         (&json!(session), &json!(until.secs()))
     );
     assert_eq!(shown["available_secs"], 2700, "900 of 3600 seconds are held");
-    assert_eq!(shown["looks"], json!([]));
+    let looks = shown["looks"].as_array().unwrap();
+    assert_eq!(
+        (looks.len(), &looks[0]["action"]),
+        (1, &json!("learner")),
+        "this very look"
+    );
     kit.ticket(&session, &prof).await;
 
     let nobody = kit

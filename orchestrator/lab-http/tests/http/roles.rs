@@ -111,7 +111,14 @@ async fn enrolment_makes_codes_redeems_them_for_somebody_and_withdraws_the_rest(
         of_course(&kit, Role::Enrolment, COURSE).await,
         of_course(&kit, Role::Enrolment, "web").await,
     );
-    let asked = json!({"label": "ESP", "plan": "QUALIFYING", "count": 2, "hours": 3, "sponsor": "esp"});
+    let asked = json!({"label": "ESP", "plan": "QUALIFYING", "count": 2, "hours": 1});
+    // whose money it is, and more than the plan gives, is not for the counter to say
+    for (field, value) in [("sponsor", json!("esp")), ("hours", json!(20_000)), ("hours", json!(0))] {
+        let mut more = asked.clone();
+        more[field] = value;
+        let refused = kit.post("/api/v1/vouchers", Some(&enrolment), more).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{field}: {}", refused.text);
+    }
     let made = kit.post("/api/v1/vouchers", Some(&enrolment), asked).await;
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
     let made = made.json();
@@ -125,7 +132,7 @@ async fn enrolment_makes_codes_redeems_them_for_somebody_and_withdraws_the_rest(
         .await;
     assert_eq!(
         (redeemed.status, &redeemed.json()["seconds"]),
-        (StatusCode::OK, &json!(10_800)),
+        (StatusCode::OK, &json!(3_600)),
         "{}",
         redeemed.text
     );
@@ -135,7 +142,7 @@ async fn enrolment_makes_codes_redeems_them_for_somebody_and_withdraws_the_rest(
         .json();
     assert_eq!(
         (&grants[0]["available"], grants.as_array().map(Vec::len)),
-        (&json!(10_800), Some(1))
+        (&json!(3_600), Some(1))
     );
     let foreign = kit
         .post("/api/v1/grants/show", Some(&elsewhere), json!({"learner": "zoe"}))

@@ -44,6 +44,9 @@ const RENAMED: &[&str] = &[
     "UPDATE session_transition SET cause = substr(cause, 1, 8) || $2
      WHERE substr(cause, 1, 8) = 'teacher:' AND session IN (SELECT session FROM audit WHERE actor = $1 AND action = 'stop')
        AND substr(cause, 9) IN (SELECT actor_name FROM audit WHERE actor = $1 AND action = 'stop')",
+    "UPDATE session_transition SET cause = substr(cause, 1, 6) || $2
+     WHERE substr(cause, 1, 6) = 'coach:' AND session IN (SELECT session FROM audit WHERE actor = $1 AND action = 'stop')
+       AND substr(cause, 7) IN (SELECT actor_name FROM audit WHERE actor = $1 AND action = 'stop')",
     "UPDATE session_transition SET cause = substr(cause, 1, 11) || $2
      WHERE substr(cause, 1, 11) = 'operations:' AND session IN (SELECT session FROM audit WHERE actor = $1 AND action = 'stop')
        AND substr(cause, 12) IN (SELECT actor_name FROM audit WHERE actor = $1 AND action = 'stop')",

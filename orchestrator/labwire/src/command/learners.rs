@@ -71,6 +71,12 @@ fn parse(text: &str) -> Result<Vec<Learner>> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
+        if line.contains(';') || line.matches(',').count() > 1 {
+            bail!(
+                "line {n}: more than `id` or `id,name` is on it; a list with columns is for `labwire course import`, and of one \
+                 that is imported `labwire course export` gives the ids"
+            );
+        }
         let (id, name) = line.split_once(',').map_or((line, None), |(id, name)| (id, Some(name)));
         let (id, name) = (id.trim(), name.map(str::trim).filter(|n| !n.is_empty()));
         if id.is_empty() {
@@ -110,6 +116,8 @@ mod tests {
         let error = |text| parse(text).unwrap_err().to_string();
         assert!(error("ada\nlin\nada").contains("line 3: ada is on line 1"));
         assert!(error(",Ada").contains("line 1"));
+        assert!(error("ada;Ada Lovelace;P27").contains("course import"));
+        assert!(error("ada,Ada Lovelace,P27").contains("course import"));
         assert!(error("# nobody\n").contains("nobody"));
     }
 }

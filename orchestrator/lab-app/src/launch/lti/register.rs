@@ -5,7 +5,7 @@ use lab_core::{
     TokenHash,
     launch::lti::{
         Configuration, Fault, Invitation, Kind, LtiRefusal, Params, RegistrationId, Version, Waiting, may_be_asked,
-        read_configuration, read_registered, tool_registration,
+        place, read_configuration, read_registered, tool_registration,
     },
     port::{PlatformAnswer, PlatformRequest},
 };
@@ -45,7 +45,10 @@ impl App {
         let hosts = &self.settings.private_hosts;
         if !may_be_asked(url, hosts) {
             return Err(Fault::RegisterAddress
-                .because(format!("openid_configuration is {url:?}; an https address is needed"))
+                .because(format!(
+                    "openid_configuration is {:?}; an https address is needed",
+                    place(url)
+                ))
                 .into());
         }
         let answer = self
@@ -53,7 +56,7 @@ impl App {
             .await?;
         if answer.status != 200 {
             return Err(Fault::RegisterConfiguration
-                .because(format!("{} answers {}, not 200", shown(url), answer.status))
+                .because(format!("{} answers {}, not 200", place(url), answer.status))
                 .into());
         }
         let configuration = read_configuration(&answer.body, url, hosts)?;
@@ -90,7 +93,7 @@ impl App {
         let answer = self.ask_platform(&request).await?;
         if !matches!(answer.status, 200 | 201) {
             return Err(Fault::RegisterRefused
-                .because(format!("{} answers {}", shown(&to.registration_url), answer.status))
+                .because(format!("{} answers {}", place(&to.registration_url), answer.status))
                 .into());
         }
         Ok(read_registered(&answer.body, to)?)
@@ -100,9 +103,4 @@ impl App {
         let answer = self.ports.platform.send(request).await;
         answer.map_err(|e| Fault::RegisterUnreachable.because(e.to_string()))
     }
-}
-
-/// An address without what it asks for, which may be secret.
-fn shown(url: &str) -> &str {
-    url.split('?').next().unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use lab_core::{
     launch::{
         Login, Role,
         lti::{
-            Attempt, Guide, INVITATION_TTL, Invitation, Kind, Registration, RegistrationId, guides,
+            Attempt, Guide, INVITATION_TTL, Invitation, Jwks, Kind, Registration, RegistrationId, guides,
             registration_problem,
         },
     },
@@ -203,9 +203,35 @@ impl Setup {
     /// # Errors
     /// Not found when nobody waits by this name; a conflict when the platform is registered already.
     pub async fn approve(&self, id: &RegistrationId) -> Result<Registration, AppError> {
+        let waiting = self.store.lti_invitation_list().await?;
+        if let Some(waiting) = waiting.iter().find(|i| i.id == *id).and_then(|i| i.waiting.as_ref()) {
+            self.same_platform(id, &waiting.kind).await?;
+        }
         let approved = self.store.lti_invitation_approve(id, self.clock.now()).await;
         let approved = approved.map_err(taken)?;
         approved.ok_or_else(|| AppError::not_found("a platform that waits by this name"))
+    }
+
+    /// Who signs for an issuer signs for all of its people: nobody gets in under an issuer that is registered with keys of another host.
+    async fn same_platform(&self, id: &RegistrationId, kind: &Kind) -> Result<(), AppError> {
+        let Kind::Platform { issuer, jwks, .. } = kind else {
+            return Ok(());
+        };
+        let all = self.store.lti_registration_list().await?;
+        let other = all.iter().filter(|r| r.id != *id).find(
+            |r| matches!(&r.kind, Kind::Platform { issuer: i, jwks: j, .. } if i == issuer && !keys_together(j, jwks)),
+        );
+        match other {
+            None => Ok(()),
+            Some(other) => Err(AppError::refused(
+                ErrorKind::Conflict,
+                "registration-taken",
+                format!(
+                    "{id}: {} is of the same issuer with keys elsewhere; if both are right, `labwire lti add` on the machine takes it",
+                    other.id
+                ),
+            )),
+        }
     }
 
     /// Says no to who waits, or takes an invitation back.
@@ -230,7 +256,44 @@ fn taken(error: lab_core::port::StoreError) -> AppError {
     }
 }
 
+fn keys_together(a: &Jwks, b: &Jwks) -> bool {
+    match (a, b) {
+        (Jwks::Url(a), Jwks::Url(b)) => lab_core::grading::ags::goes_on(a, b),
+        (a, b) => a == b,
+    }
+}
+
 impl App {
+    /// What a page may not do, since who signs launches can become anybody: a platform's keys are changed, and a course that is there is given
+    /// to another platform, on the machine only.
+    async fn page_may(
+        &self,
+        id: &RegistrationId,
+        course: Option<&CourseId>,
+        kind: Option<&Kind>,
+    ) -> Result<(), AppError> {
+        let store = &self.ports.store;
+        let refused = |what: String| AppError::refused(ErrorKind::Denied, "on-the-machine", what);
+        if let Some(course) = course
+            && store.course_list().await?.iter().any(|c| c.id == *course)
+        {
+            return Err(refused(format!(
+                "course {course} is there already: who signs its launches could be its teacher; `labwire lti add` on the machine gives it to a platform"
+            )));
+        }
+        let Some(kind) = kind else {
+            return Ok(());
+        };
+        if let Some(before) = store.lti_registration_get(id).await?
+            && !same_signer(&before.kind, kind)
+        {
+            return Err(refused(format!(
+                "{id} is there already, with other keys or addresses: `labwire lti add` on the machine changes it"
+            )));
+        }
+        Setup::of(self).same_platform(id, kind).await
+    }
+
     /// Registrations, invitations, and the latest refused launches.
     ///
     /// # Errors
@@ -283,9 +346,14 @@ impl App {
     /// `not-allowed`, and those of [`Setup::add`].
     pub async fn lti_add(&self, login: &Login, new: NewRegistration) -> Result<(Added, Vec<Guide>), AppError> {
         sets_up(login)?;
+        self.page_may(&new.id, new.course.as_ref(), Some(&new.kind)).await?;
+        let signer = match &new.kind {
+            Kind::Platform { issuer, client_id, .. } => format!("{issuer} {client_id}"),
+            Kind::Consumer { key, .. } => format!("key {key}"),
+        };
+        self.audit_append(login, "lti-add", None, &format!("{}: {signer}", new.id))
+            .await?;
         let added = Setup::of(self).add(new).await?;
-        let id = &added.registration.id;
-        self.audit_append(login, "lti-add", None, &id.0).await?;
         let (_, guides) = self
             .guides_of(&added.registration, None, added.secret.as_deref())
             .await?;
@@ -304,10 +372,9 @@ impl App {
         plan: Option<PlanId>,
     ) -> Result<Invited, AppError> {
         sets_up(login)?;
-        let invited = Setup::of(self).invite(id, course, plan).await?;
-        self.audit_append(login, "lti-invite", None, &invited.invitation.id.0)
-            .await?;
-        Ok(invited)
+        self.page_may(&id, course.as_ref(), None).await?;
+        self.audit_append(login, "lti-invite", None, &id.0).await?;
+        Setup::of(self).invite(id, course, plan).await
     }
 
     /// [`Setup::approve`] or [`Setup::reject`]; audited before, so that no platform is in that nobody answers for.
@@ -324,6 +391,14 @@ impl App {
         } else {
             setup.reject(id).await
         }
+    }
+}
+
+/// Whether launches are signed as before: secrets of consumers stay where none is given.
+fn same_signer(before: &Kind, kind: &Kind) -> bool {
+    match (before, kind) {
+        (Kind::Consumer { key: a, .. }, Kind::Consumer { key: b, secret }) => a == b && secret.is_empty(),
+        (a, b) => a == b,
     }
 }
 

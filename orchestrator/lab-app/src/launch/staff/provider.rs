@@ -116,6 +116,16 @@ impl Provider {
 async fn discover(ports: &Ports, ours: &Settings, staff: &StaffSettings) -> Result<CoreProviderMetadata, StaffRefusal> {
     let wrong = |e: &dyn std::fmt::Display| StaffFault::ProviderWrong.because(format!("{}: {e}", staff.issuer));
     let issuer = IssuerUrl::new(staff.issuer.clone()).map_err(|e| wrong(&e))?;
+    let safe = |url: &openidconnect::url::Url| {
+        let private = url
+            .host_str()
+            .is_some_and(|h| ours.private_hosts.iter().any(|p| p == h));
+        url.scheme() == "https" || (url.scheme() == "http" && private)
+    };
+    // what is read there says where everything else is
+    if !safe(issuer.url()) {
+        return Err(wrong(&"it is not https"));
+    }
     let ask = http(ports.platform.clone());
     let read = CoreProviderMetadata::discover_async(issuer, &ask)
         .await
@@ -134,10 +144,7 @@ async fn discover(ports: &Ports, ours: &Settings, staff: &StaffSettings) -> Resu
         Some(read.jwks_uri().url()),
     ];
     for url in addresses.into_iter().flatten() {
-        let private = url
-            .host_str()
-            .is_some_and(|h| ours.private_hosts.iter().any(|p| p == h));
-        if !(url.scheme() == "https" || (url.scheme() == "http" && private)) {
+        if !safe(url) {
             return Err(wrong(&format!("{url} is not https")));
         }
     }

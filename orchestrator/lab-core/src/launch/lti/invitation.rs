@@ -97,16 +97,29 @@ pub fn may_be_asked(address: &str, private_hosts: &[String]) -> bool {
     address.starts_with("https://") || private_hosts.iter().any(|h| h.eq_ignore_ascii_case(&host))
 }
 
+/// An address without what it asks for: some platforms put their token there.
+pub fn place(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}
+
 /// Reads the platform's `OpenID` configuration, found at `url`. What it names is fetched and sent to later: every address is checked here,
 /// and again, when it is resolved, by whoever connects.
 pub fn read_configuration(text: &str, url: &str, private_hosts: &[String]) -> Result<Configuration, LtiRefusal> {
     let value: Value = serde_json::from_str(text)
         .ok()
         .filter(Value::is_object)
-        .ok_or_else(|| Fault::RegisterConfiguration.because(format!("{url} is not an OpenID configuration (JSON)")))?;
+        .ok_or_else(|| {
+            Fault::RegisterConfiguration.because(format!("{} is not an OpenID configuration (JSON)", place(url)))
+        })?;
+    // a platform that is elsewhere must not lead us to those of our own network
+    let own: Vec<String> = private_hosts
+        .iter()
+        .filter(|h| host_of(url).is_some_and(|host| h.eq_ignore_ascii_case(&host)))
+        .cloned()
+        .collect();
     let address = |name: &str| {
         let found = value.get(name).and_then(Value::as_str).unwrap_or_default();
-        if may_be_asked(found, private_hosts) {
+        if may_be_asked(found, &own) {
             return Ok(found.to_owned());
         }
         Err(Fault::RegisterConfiguration.because(format!("{name} is {found:?}; an https address is needed")))
@@ -114,7 +127,8 @@ pub fn read_configuration(text: &str, url: &str, private_hosts: &[String]) -> Re
     let issuer = address("issuer")?;
     if host_of(&issuer) != host_of(url) {
         return Err(Fault::RegisterIssuer.because(format!(
-            "the configuration at {url} is of {issuer:?}, which is another host"
+            "the configuration at {} is of {issuer:?}, which is another host",
+            place(url)
         )));
     }
     let lists = |name: &str, wanted: &str| {
@@ -185,7 +199,8 @@ pub fn tool_registration(public_url: &str, configuration: &Configuration) -> Val
 
 /// Reads the platform's answer: what we are called there. Who waits may still be refused.
 pub fn read_registered(text: &str, configuration: &Configuration) -> Result<Kind, LtiRefusal> {
-    let refused = |why: &str| Fault::RegisterRefused.because(format!("{}: {why}", configuration.registration_url));
+    let refused =
+        |why: &str| Fault::RegisterRefused.because(format!("{}: {why}", place(&configuration.registration_url)));
     let value: Value = serde_json::from_str(text).map_err(|_| refused("the answer is not JSON"))?;
     let client_id = value.get("client_id").and_then(Value::as_str).unwrap_or_default();
     let deployment = value.get(TOOL).and_then(|t| t.get("deployment_id"));

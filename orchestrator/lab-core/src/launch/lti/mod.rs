@@ -31,7 +31,7 @@ pub use form::{Params, percent_encode};
 pub use guide::{Guide, GuideField, guides, invitation_guide};
 pub use initiation::{Initiation, auth_request};
 pub use invitation::{
-    Configuration, INVITATION_TTL, Invitation, Waiting, may_be_asked, read_configuration, read_registered,
+    Configuration, INVITATION_TTL, Invitation, Waiting, may_be_asked, place, read_configuration, read_registered,
     tool_registration,
 };
 pub use members::{

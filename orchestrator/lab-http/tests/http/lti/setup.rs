@@ -132,3 +132,51 @@ async fn a_refused_launch_is_shown_step_by_step_in_both_languages() {
     );
     assert_ne!(attempt["remedy"]["en"], attempt["remedy"]["fr"]);
 }
+
+#[tokio::test]
+async fn the_page_cannot_make_its_user_the_teacher_of_a_course_or_the_keys_of_a_platform() {
+    let lms = Lms::new().await;
+    let op = lms.kit.sign_in("op", Role::Operations).await;
+    lms.sign_in(&lms.launch(|_| ()).await).await;
+    let theirs = json!({"issuer": super::lms::ISSUER, "client_id": "client-1", "auth_url": "https://lms.example.org/auth?tenant=1",
+        "token_url": "https://lms.example.org/token", "keys_url": super::lms::JWKS, "deployment": "1"});
+    let with = |name: &str, changed: &[(&str, &str)]| {
+        let mut body = theirs.clone();
+        body["name"] = json!(name);
+        for (field, value) in changed {
+            body[*field] = json!(value);
+        }
+        body
+    };
+    for (body, code) in [
+        // a key of one's own for a course that is there
+        (
+            json!({"name": "x", "key": "x", "course": "lms.example.org#course-v1:IMT+NET"}),
+            "on-the-machine",
+        ),
+        // one's own keys for a platform that is there
+        (
+            with("edx", &[("keys_url", "https://evil.example/keys")]),
+            "on-the-machine",
+        ),
+        // … and under another name
+        (
+            with("x", &[("client_id", "c2"), ("keys_url", "https://evil.example/keys")]),
+            "registration-taken",
+        ),
+    ] {
+        let refused = lms.kit.post(ADD, Some(&op), body.clone()).await;
+        assert_eq!(refused.code(), code, "{body}: {}", refused.text);
+    }
+    let course = json!({"name": "y", "course": "lms.example.org#course-v1:IMT+NET"});
+    let refused = lms.kit.post("/api/v1/operations/lti/invite", Some(&op), course).await;
+    assert_eq!(refused.code(), "on-the-machine", "{}", refused.text);
+    // what stays as it is signed may be changed, and a further block of the same platform added
+    for body in [
+        with("edx", &[("plan", "QUALIFYING")]),
+        with("block-2", &[("client_id", "c2")]),
+    ] {
+        let taken = lms.kit.post(ADD, Some(&op), body.clone()).await;
+        assert!(taken.status.is_success(), "{body}: {}", taken.text);
+    }
+}

@@ -8,10 +8,11 @@ use lab_app::launch::lti::{NewRegistration, Offer};
 use lab_core::{
     entitlement::GrantBudget,
     launch::lti::{Jwks, Kind, RegistrationId},
+    port::LtiStore,
 };
 use std::{path::PathBuf, process::ExitCode};
 
-/// Register a platform, or change a registration, and print what to paste into the course. The same name again changes it.
+/// Register a platform, or change a registration, and print what to paste into the course. The same name again changes it; course, plan, deployments, secret and limits that are not given stay.
 #[derive(Args, Debug)]
 #[command(
     group(ArgGroup::new("lti_version").required(true).args(["key", "issuer", "moodle"])),
@@ -31,10 +32,10 @@ use std::{path::PathBuf, process::ExitCode};
 pub struct AddArgs {
     /// The registration's name: a-z, 0-9 and '-'
     name: String,
-    /// Every launch is of this course; otherwise of the platform's own
+    /// Every launch is of this course; otherwise of the platform's own. `none` takes it away again
     #[arg(long, value_name = "ID")]
     course: Option<String>,
-    /// Each learner who launches gets a grant of this plan, once a course
+    /// Each learner who launches gets a grant of this plan, once a course. `none` takes it away again
     #[arg(long, value_name = "ID")]
     plan: Option<String>,
     /// A plan that the launch's custom parameter `plan` may ask for instead; repeat for several
@@ -96,7 +97,7 @@ pub struct AddArgs {
         help_heading = "LTI 1.3"
     )]
     jwks_file: Option<PathBuf>,
-    /// Only this deployment of the platform; repeat for several; any when not given
+    /// Only this deployment of the platform; repeat for several; `any` or none: any
     #[arg(long, value_name = "ID", conflicts_with = "key", help_heading = "LTI 1.3")]
     deployment: Vec<String>,
 }
@@ -104,12 +105,26 @@ pub struct AddArgs {
 pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
     let store = wire::store(config).await?;
     let lab = paste::lab(store.as_ref(), args.lab.as_deref()).await?;
+    let id = RegistrationId(args.name.clone());
+    let before = store.lti_registration_get(&id).await?;
+    let mut kind = kind(&args)?;
+    if let (Kind::Platform { deployments, .. }, Some(Kind::Platform { deployments: kept, .. })) =
+        (&mut kind, before.as_ref().map(|r| &r.kind))
+    {
+        match deployments.as_slice() {
+            [] => deployments.clone_from(kept),
+            [any] if any == "any" => deployments.clear(),
+            _ => {}
+        }
+    }
+    let offers =
+        !args.may_ask.is_empty() || args.grants_max.is_some() || args.hours_max.is_some() || args.site.is_some();
     let new = NewRegistration {
-        id: RegistrationId(args.name.clone()),
-        course: args.course.clone().map(Into::into),
-        plan: args.plan.clone().map(Into::into),
-        kind: kind(&args)?,
-        offer: Some(Offer {
+        course: stays(args.course.as_deref(), before.as_ref().and_then(|r| r.course.clone())),
+        plan: stays(args.plan.as_deref(), before.as_ref().and_then(|r| r.plan.clone())),
+        id,
+        kind,
+        offer: (offers || before.is_none()).then(|| Offer {
             plans: args.may_ask.iter().cloned().map(Into::into).collect(),
             budget: GrantBudget {
                 grants: args.grants_max,
@@ -118,6 +133,7 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
             site: args.site.clone().map(Into::into),
         }),
     };
+    let unplanned = new.plan.is_none() && args.may_ask.is_empty();
     let added = super::setup(config).await?.add(new).await?;
     let word = if added.new { "added" } else { "changed" };
     println!(
@@ -129,7 +145,22 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
         "{}",
         paste::text(config, &added.registration, &lab, added.secret.as_deref())
     );
+    if unplanned {
+        println!(
+            "\nNo plan\n  Who launches gets no lab time but by `labwire grant`, vouchers or orders; `labwire lti add {} … --plan PLAN` gives some.",
+            added.registration.id
+        );
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is not given stays; `none` takes it away.
+fn stays<T: for<'a> From<&'a str>>(given: Option<&str>, before: Option<T>) -> Option<T> {
+    match given {
+        None => before,
+        Some("none") => None,
+        Some(given) => Some(given.into()),
+    }
 }
 
 /// Without a secret, the one that is there stays, or one is made.
