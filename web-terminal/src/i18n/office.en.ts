@@ -30,7 +30,6 @@ export const officeEn = {
   'office.codes.count': 'How many',
   'office.codes.hours': 'Hours of each',
   'office.codes.as-plan': 'as the plan says',
-  'office.codes.sponsor': 'Who pays (sponsor’s id)',
   'office.codes.once': 'These codes are shown this once.',
   'office.codes.save': 'Save as CSV',
   'office.codes.codes': 'Codes',

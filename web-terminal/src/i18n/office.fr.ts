@@ -32,7 +32,6 @@ export const officeFr: Record<keyof typeof officeEn, string> = {
   'office.codes.count': 'Combien',
   'office.codes.hours': 'Heures chacun',
   'office.codes.as-plan': 'selon la formule',
-  'office.codes.sponsor': 'Qui paie (identifiant du financeur)',
   'office.codes.once': 'Ces codes ne sont affichés qu’une fois.',
   'office.codes.save': 'Enregistrer en CSV',
   'office.codes.codes': 'Codes',
