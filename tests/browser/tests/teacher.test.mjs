@@ -112,7 +112,7 @@ test('who made no progress for seven minutes is shown first, as stuck; who is do
 
 test('who is watched sees by whom, and is not disturbed', async () => {
   const before = await reads(ada, /live-45/);
-  await card('Ada').getByRole('link').click();
+  await card('Ada').getByRole('link', { name: 'Watch Ada' }).click();
   await part(teacher, 'watch').waitFor();
   await viewers().filter({ hasText: 'Prof. Curie is watching' }).waitFor();
   await part(teacher, 'tab-h1').click();
@@ -168,7 +168,7 @@ test('after the lab, the replay shows the same commands, moves to them, and can 
   await part(ada, 'ended').waitFor({ timeout: 60_000 });
   await teacher.reload();
   await teacher.getByText('Earlier labs').click();
-  await teacher.getByRole('row', { name: /Ada Lovelace/ }).getByRole('link').click();
+  await teacher.getByRole('row', { name: /Ada Lovelace/ }).getByRole('link', { name: 'Replay' }).click();
   await part(teacher, 'player').waitFor();
   const commands = await part(teacher, 'commands').innerText();
   for (const typed of ['echo live-$((40 + 2))', 'echo mine', 'echo helped-$((3 * 3))', 'echo meanwhile']) assert.ok(commands.includes(typed), `${typed} in ${commands}`);
