@@ -316,19 +316,7 @@ async fn grant_once(tx: &mut Tx, person: &Enrolment, plan: &Plan, at: Timestamp)
             // of somebody who was forgotten: they begin anew
             Some(_) => {}
             None => {
-                let grant = Grant {
-                    id,
-                    subject: person.subject.clone(),
-                    course: person.course.clone(),
-                    plan: plan.id.clone(),
-                    seconds: plan.seconds,
-                    priority: 0,
-                    effective_at: at,
-                    expires_at: at.plus(Duration::from_hours(24) * plan.valid_days),
-                    created_at: at,
-                    source: source::ENROLMENT.into(),
-                    sponsor: None,
-                };
+                let grant = Grant::of_plan(plan, id, &person.subject, &person.course, source::ENROLMENT, at);
                 return entitlement::grant_issue(tx, &grant).await.map(|()| true);
             }
         }

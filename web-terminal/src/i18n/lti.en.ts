@@ -66,6 +66,8 @@ export const ltiEn = {
   'lti.step.passed': 'passed',
   'lti.step.failed': 'failed',
   'lti.step.not-reached': 'not reached',
+  'error.on-the-machine': 'This is done on the machine that Labwire runs on, not from a page: it would let somebody sign in as another.',
+  'error.on-the-machine.next': 'Ask whoever runs that machine: `labwire lti add` there changes a platform’s keys, and gives a course that exists to a platform.',
   'error.registration-taken': 'Another registration has this name, or is of this platform.',
   'error.registration-taken.next': 'Look for it in the list above; use its name to change it, or another one.',
   'people.title': 'Who is in the course',

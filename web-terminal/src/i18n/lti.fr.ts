@@ -68,6 +68,8 @@ export const ltiFr: Record<keyof typeof ltiEn, string> = {
   'lti.step.passed': 'passée',
   'lti.step.failed': 'échouée',
   'lti.step.not-reached': 'non atteinte',
+  'error.on-the-machine': 'Cela se fait sur la machine de Labwire, pas depuis une page : quelqu’un pourrait sinon entrer sous un autre nom.',
+  'error.on-the-machine.next': 'Demandez à qui exploite cette machine : `labwire lti add` y change les clés d’une plateforme, et lui donne un cours qui existe.',
   'error.registration-taken': 'Un autre enregistrement porte ce nom, ou est celui de cette plateforme.',
   'error.registration-taken.next': 'Cherchez-le dans la liste ci-dessus ; reprenez son nom pour le changer, ou choisissez-en un autre.',
   'people.title': 'Qui est dans le cours',

@@ -17,6 +17,7 @@ pub use order::{
 };
 pub use plan::{Bilingual, DAY, DayUse, Feature, MINIMUM_TO_START_SECS, Offer, Plan, PlanProblem};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 pub use terms::{Seat, TermsState, VoucherTerms};
 pub use voucher::{
     BATCH_MAX, CODE_DIGITS, Code, GUESSES_MAX, GUESSES_WITHIN, Redeemed, Redemption, VoucherBatch, VoucherBatchState,
@@ -42,6 +43,32 @@ pub struct Grant {
     /// Who pays for it in the learner's place.
     #[serde(default)]
     pub sponsor: Option<SponsorId>,
+}
+
+impl Grant {
+    /// What a plan gives, from `at` on, nobody paying in the learner's place.
+    pub fn of_plan(
+        plan: &Plan,
+        id: GrantId,
+        subject: &Subject,
+        course: &CourseId,
+        source: impl Into<String>,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            subject: subject.clone(),
+            course: course.clone(),
+            plan: plan.id.clone(),
+            seconds: plan.seconds,
+            priority: 0,
+            effective_at: at,
+            expires_at: at.plus(Duration::from_hours(24) * plan.valid_days),
+            created_at: at,
+            source: source.into(),
+            sponsor: None,
+        }
+    }
 }
 
 /// Where grants come from.

@@ -10,7 +10,7 @@ use lab_core::{
     entitlement::{Grant, Plan, Refusal, source},
     port::{Course, CourseStore, EnrolRequest, StoreError},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
 pub(super) struct CourseTables {
@@ -119,19 +119,7 @@ impl State {
                 Some(grant) if grant.subject == person.subject => return Ok(false),
                 Some(_) => {}
                 None => {
-                    let grant = Grant {
-                        id,
-                        subject: person.subject.clone(),
-                        course: person.course.clone(),
-                        plan: plan.id.clone(),
-                        seconds: plan.seconds,
-                        priority: 0,
-                        effective_at: at,
-                        expires_at: at.plus(Duration::from_hours(24) * plan.valid_days),
-                        created_at: at,
-                        source: source::ENROLMENT.into(),
-                        sponsor: None,
-                    };
+                    let grant = Grant::of_plan(plan, id, &person.subject, &person.course, source::ENROLMENT, at);
                     return self.grant_issue(&grant).map(|()| true);
                 }
             }

@@ -3,7 +3,7 @@
 use super::broken;
 use crate::{App, AppError, launch::LINK_VALID};
 use lab_core::{
-    GrantId, LabId, LaunchId, PlanId,
+    LabId, LaunchId, PlanId,
     courses::{FORGOTTEN_MAX, plan_grant},
     entitlement::{Asked, Grant, Issued, WhyWithheld, Withheld, asked_plan},
     grading::GradeTarget,
@@ -13,7 +13,6 @@ use lab_core::{
     },
     port::{Course, StoreError},
 };
-use std::time::Duration;
 use uuid::Uuid;
 
 /// Of somebody whose platform tells no name: as much of the platform's identifier as a teacher needs to tell two apart.
@@ -183,22 +182,10 @@ impl App {
         let store = &self.ports.store;
         let theirs = store.grant_list(&launch.subject, Some(&course.id)).await?;
         let now = self.now();
-        let mut grant = Grant {
-            id: GrantId(Uuid::nil()),
-            subject: launch.subject.clone(),
-            course: course.id.clone(),
-            seconds: plan.seconds,
-            priority: 0,
-            effective_at: now,
-            expires_at: now.plus(Duration::from_hours(24) * plan.valid_days),
-            created_at: now,
-            source: registration.source(),
-            sponsor: None,
-            plan: plan.id,
-        };
         for forgotten in 0..FORGOTTEN_MAX {
             // the id of somebody who was forgotten is on a grant of nobody now: they begin anew
-            grant.id = plan_grant(&grant.subject, &grant.course, &grant.plan, forgotten);
+            let id = plan_grant(&launch.subject, &course.id, &plan.id, forgotten);
+            let grant = Grant::of_plan(&plan, id, &launch.subject, &course.id, registration.source(), now);
             if theirs.iter().any(|g| g.grant.id == grant.id) {
                 return Ok(());
             }
