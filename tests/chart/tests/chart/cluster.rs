@@ -27,18 +27,25 @@ impl Namespace {
         let kinds = tool(&["kubectl", "api-resources", "--verbs=list", "--namespaced", "-o", "name"]).expect_ok();
         let kinds: Vec<&str> = kinds
             .lines()
-            .filter(|k| !k.starts_with("events") && !k.starts_with("endpoint"))
+            .filter(|k| !k.starts_with("events") && !k.starts_with("endpoint") && *k != "secrets")
             .collect();
         let found = self
             .kubectl(&["get", &kinds.join(","), "-o", "name", "--ignore-not-found"])
             .expect_ok();
-        let own = [
-            "configmap/kube-root-ca.crt",
-            "serviceaccount/default",
-            "secret/default-token-",
-        ];
+        // an account's tokens are Kubernetes' to remove, which forgets them after its API server was away (1.20)
+        let secrets = self
+            .kubectl(&[
+                "get",
+                "secrets",
+                "--field-selector=type!=kubernetes.io/service-account-token",
+                "-o",
+                "name",
+            ])
+            .expect_ok();
+        let own = ["configmap/kube-root-ca.crt", "serviceaccount/default"];
         found
             .lines()
+            .chain(secrets.lines())
             .filter(|l| !own.iter().any(|o| l.starts_with(o)))
             .map(str::to_owned)
             .collect()
