@@ -15,6 +15,9 @@ help: ## this list
 demo: tools engine images web build-release ## everything, then the product with seeded data and a table of links (DEMO_BOTS=20 adds learners who type)
 	@scripts/demo
 
+demo-stop: ## ends the demo's labs that still run after Ctrl-C (its data stays)
+	@scripts/demo stop
+
 test: tools-test tools-cluster engine images cluster web test-web lint test-rust test-browser ## every test; fails when a real part is missing
 
 bench: tools-bench engine images web build-release ## speed and memory: a table, and target/bench/one-machine.json
@@ -98,4 +101,4 @@ size: ## no source file over 800 lines
 clean: ## what was built here (images, the engine and caches outside the checkout stay)
 	rm -rf target web-terminal/dist web-terminal/node_modules tests/browser/node_modules
 
-.PHONY: help demo test bench bench-cluster bench-door build build-release agent web images engine cluster cluster-down tools tools-test tools-bench tools-cluster test-rust test-chart test-web test-browser lint fmt size clean
+.PHONY: help demo demo-stop test bench bench-cluster bench-door build build-release agent web images engine cluster cluster-down tools tools-test tools-bench tools-cluster test-rust test-chart test-web test-browser lint fmt size clean

@@ -255,6 +255,11 @@ impl Tab {
         self.lock().terminals.get(&terminal).cloned().unwrap_or_default()
     }
 
+    /// Whether a terminal was asked for.
+    pub fn is_attached(&self, terminal: u16) -> bool {
+        self.lock().terminals.get(&terminal).is_some_and(|t| t.attached)
+    }
+
     /// Output offset of a terminal, without copying its text.
     pub fn offset(&self, terminal: u16) -> u64 {
         self.lock().terminals.get(&terminal).map_or(0, |t| t.offset)

@@ -28,8 +28,10 @@ enum Command {
     /// Serve learners, teachers and operations
     Serve(serve::ServeArgs),
     /// On Kubernetes: make pods of sandboxes, beside `labwire serve`
+    #[command(after_help = "Example:\n  labwire controller --config labwire.yaml")]
     Controller,
     /// Print the definition of `LabSandbox`, for `kubectl apply -f -`
+    #[command(after_help = "Example:\n  labwire crd | kubectl apply -f -")]
     Crd,
     /// Print a signed link that signs one tab in, once
     Link(link::LinkArgs),
@@ -62,6 +64,7 @@ enum Command {
     Usage(usage::UsageArgs),
     Statement(statement::StatementArgs),
     /// Say whether every second is accounted for; fails when one is not
+    #[command(after_help = "Example:\n  labwire reconcile --config labwire.yaml")]
     Reconcile,
     /// Learners' runs
     #[command(subcommand)]
@@ -84,12 +87,16 @@ enum Command {
     Retention(retention::RetentionArgs),
     Migrate(migrate::MigrateArgs),
     /// Print the settings in force, without secrets
+    #[command(after_help = "Example:\n  labwire check-config --config labwire.yaml")]
     CheckConfig,
     /// Print a configuration file with every setting explained
+    #[command(after_help = "Example:\n  labwire example-config > labwire.yaml")]
     ExampleConfig,
     /// Say what is missing on this machine, and how to get it
+    #[command(after_help = "Example:\n  labwire doctor --config labwire.yaml")]
     Doctor,
     /// Ask the running server whether it is ready
+    #[command(after_help = "Example:\n  labwire health --config labwire.yaml && echo ready")]
     Health,
 }
 

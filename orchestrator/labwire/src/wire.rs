@@ -53,8 +53,18 @@ const MIGRATED_WITHIN: Duration = Duration::from_mins(5);
 /// … and looks this often.
 const MIGRATED_LOOK: Duration = Duration::from_secs(2);
 
-/// The database, brought up to date where this program may.
+/// The database, brought up to date where this program may. A file that was not there is said aloud: a grant in a database that no
+/// server uses helps nobody.
 pub async fn store(config: &Config) -> Result<Arc<SqlStore>> {
+    let url = config.database.expose_secret();
+    let file = url
+        .strip_prefix("sqlite:")
+        .map(|rest| rest.split('?').next().unwrap_or(rest));
+    if let Some(file) = file.filter(|f| *f != ":memory:" && !Path::new(f).exists()) {
+        eprintln!(
+            "labwire: {file} was not there: a new, empty database is made. Another one is meant? Give --config FILE"
+        );
+    }
     Ok(Arc::new(open(config).await?.context(CANNOT_OPEN)?))
 }
 

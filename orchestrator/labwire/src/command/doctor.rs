@@ -214,7 +214,7 @@ fn free_mib(dir: &Path) -> Option<u64> {
 async fn port(config: &Config) -> Finding {
     match TcpListener::bind(config.listen).await {
         Ok(_) => Finding::fine("port", format!("{} is free", config.listen)),
-        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => match super::health::run(config).await {
+        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => match super::health::readiness(config).await {
             Ok(_) => Finding::fine("port", format!("{} serves labwire now", config.listen)),
             Err(_) => Finding::missing(
                 "port",

@@ -14,14 +14,19 @@ const WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 pub async fn run(config: &Config) -> Result<ExitCode> {
-    let asked = tokio::time::timeout(WITHIN, ask(reachable(config.listen), "/readyz")).await;
-    let (status, body) = asked.context("the server does not answer in time")??;
+    let (status, body) = readiness(config).await?;
     println!("{}", body.trim_end());
     Ok(if status == 200 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What the running server says of itself: the status of `/readyz` and its body.
+pub async fn readiness(config: &Config) -> Result<(u16, String)> {
+    let asked = tokio::time::timeout(WITHIN, ask(reachable(config.listen), "/readyz")).await;
+    asked.context("the server does not answer in time")?
 }
 
 /// A server that listens everywhere is asked on this machine.

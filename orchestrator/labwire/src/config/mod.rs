@@ -173,18 +173,24 @@ impl std::fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Config {
-    /// Where the agent is, if it is anywhere: given, beside this program, or in the data folder.
+    /// Where the agent is, if it is anywhere: given, beside this program, where `make agent` puts it, or in the data folder.
     pub fn agent(&self) -> Option<PathBuf> {
         if let Some(path) = &self.runtime.agent {
             return Some(path.clone()).filter(|p| p.is_file());
         }
-        let beside = std::env::current_exe()
+        let folder = std::env::current_exe()
             .ok()
-            .and_then(|exe| exe.parent().map(|d| d.join("lab-agent")));
-        beside
-            .into_iter()
-            .chain([self.data_dir.join("lab-agent")])
-            .find(|p| p.is_file())
+            .and_then(|exe| exe.parent().map(PathBuf::from))
+            .unwrap_or_default();
+        // cargo's folder of a static program: target/<host>/release, beside target/release
+        let made = format!("../{}-unknown-linux-gnu/release/lab-agent", std::env::consts::ARCH);
+        [
+            folder.join("lab-agent"),
+            folder.join(made),
+            self.data_dir.join("lab-agent"),
+        ]
+        .into_iter()
+        .find(|p| p.is_file())
     }
 
     /// Whether only one `serve` may use the database: SQLite has one writer.

@@ -36,6 +36,36 @@ fn ok(dir: &Path, args: &[&str]) -> String {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_labwire"));
+    let mut schema = command
+        .current_dir(dir.path())
+        .args(["lab", "schema"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(schema.stdout.take());
+    let out = schema.wait_with_output().unwrap();
+    assert_eq!((out.status.code(), text(&out.stderr).as_str()), (Some(141), ""));
+}
+
+#[test]
+fn a_database_that_was_not_there_is_said_aloud_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = labwire(dir.path(), &["usage"]);
+    assert!(first.status.success());
+    let said = text(&first.stderr);
+    assert!(
+        said.contains("labwire.db was not there") && said.contains("--config"),
+        "{said}"
+    );
+    let second = labwire(dir.path(), &["usage"]);
+    assert_eq!(text(&second.stderr), "");
+}
+
+#[test]
 fn every_problem_of_a_configuration_is_named_at_once_without_its_secrets() {
     let dir = tempfile::tempdir().unwrap();
     let bad = "instalation: x\nlisten: nope\nruntime: {kind: podman, speed: 9}\nkeys: [{id: a, secret: hunter2}]\n\

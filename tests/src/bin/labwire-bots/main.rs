@@ -2,7 +2,7 @@
 //! them, so that the teacher's page is alive. Goes on until it is stopped.
 
 use anyhow::{Context, Result};
-use lab_core::terminal::FromBrowser;
+use lab_core::terminal::{FromBrowser, ToBrowser};
 use lab_e2e::{Api, Pace, Tab};
 use std::{path::PathBuf, process::Command, time::Duration};
 
@@ -36,37 +36,80 @@ const NAMES: [&str; 20] = [
     "Hedy Lamarr",
 ];
 
-/// What a learner of a lab types: (terminal, line). Some are wrong on purpose.
-fn script(lab: &str) -> &'static [(u16, &'static str)] {
+/// What a learner types, by the terminal's id in the lab file. Some lines are wrong on purpose.
+type Line = (&'static str, &'static str);
+
+/// The way through a lab in parts, as its steps are; the checks are run after each.
+fn solution(lab: &str) -> &'static [&'static [Line]] {
     match lab {
         "ospf-triangle" => &[
-            (0, "show interface brief"),
-            (0, "show ip route"),
-            (0, "configure terminal"),
-            (0, "router ospf"),
-            (0, "network 10.0.0.0/8 area 0"),
-            (0, "end"),
-            (0, "show ip ospf neighbour"),
-            (0, "show ip ospf neighbor"),
-            (1, "configure terminal"),
-            (1, "router ospf"),
-            (1, "network 10.0.0.0/8 area 0"),
-            (1, "end"),
-            (1, "show ip ospf neighbor"),
-            (0, "show ip route ospf"),
+            &[
+                ("r1", "show interface brief"),
+                ("r1", "show ip route"),
+                ("r1", "configure terminal"),
+                ("r1", "router ospf"),
+                ("r1", "network 10.0.12.0/30 area 0"),
+                ("r1", "network 10.0.13.0/30 area 0"),
+                ("r1", "end"),
+                ("r1", "show ip ospf neighbour"),
+            ],
+            &[
+                ("r2", "configure terminal"),
+                ("r2", "router ospf"),
+                ("r2", "network 10.0.12.0/30 area 0"),
+                ("r2", "network 10.0.23.0/30 area 0"),
+                ("r2", "end"),
+                ("r3", "configure terminal"),
+                ("r3", "router ospf"),
+                ("r3", "network 10.0.13.0/30 area 0"),
+                ("r3", "network 10.0.23.0/30 area 0"),
+                ("r3", "network 10.3.0.0/24 area 0"),
+                ("r3", "end"),
+            ],
+            &[
+                ("r1", "configure terminal"),
+                ("r1", "router ospf"),
+                ("r1", "network 10.1.0.0/24 area 0"),
+                ("r1", "end"),
+                ("r1", "show ip ospf neighbor"),
+                ("r1", "show ip route ospf"),
+            ],
         ],
         _ => &[
-            (0, "show interface brief"),
-            (0, "show ip route"),
-            (0, "configure terminal"),
-            (0, "ip route 10.2.0.0/24 10.12.0.2"),
-            (0, "end"),
-            (0, "show ip rout"),
-            (0, "show ip route"),
-            (1, "show ip route"),
+            &[
+                ("r1", "show interface brief"),
+                ("r1", "configure terminal"),
+                ("r1", "interface eth1"),
+                ("r1", "ip address 10.0.12.1/30"),
+                ("r1", "end"),
+                ("r2", "configure terminal"),
+                ("r2", "interface eth1"),
+                ("r2", "ip address 10.0.12.2/30"),
+                ("r2", "end"),
+            ],
+            &[
+                ("r1", "configure terminal"),
+                ("r1", "ip route 10.2.0.0/24 10.0.12.2"),
+                ("r1", "end"),
+                ("r1", "show ip rout"),
+            ],
+            &[
+                ("r2", "configure terminal"),
+                ("r2", "ip route 10.1.0.0/24 10.0.12.1"),
+                ("r2", "end"),
+                ("h2", "ip route add default via 10.2.0.1"),
+                ("h1", "ping -c 3 10.2.0.10"),
+            ],
         ],
     }
 }
+
+/// Who is through looks around.
+const AFTERWARDS: [Line; 3] = [
+    ("r1", "show ip route"),
+    ("r2", "show ip route"),
+    ("r1", "show interface brief"),
+];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -165,28 +208,59 @@ async fn learner(cli: Cli, url: String, n: usize) -> Result<()> {
         .context("a link")?;
     let api = Api::launch(&url, token).await?;
     let session = api.start(lab).await?;
-    let tab = Tab::open(&api, &session, Pace::Fast).await?;
-    tab.attach_ready(0).await?;
-    tab.attach(1, true).await?;
-    for round in 0.. {
-        for (step, (terminal, line)) in script(lab).iter().enumerate() {
-            for (k, key) in line.chars().chain(['\r']).enumerate() {
-                tab.input(*terminal, key.to_string().into_bytes()).await?;
-                // 60 to 180 ms a key, as a person types
-                pause(60 + ((n * 37 + k * 53) % 120) as u64).await;
-            }
-            // thinking; some learners are slower, and every seventh gets stuck after a while
-            let stuck = n % 7 == 6 && round > 0;
-            pause(if stuck {
-                600_000
-            } else {
-                2_000 + ((n * 911 + step * 577) % 6_000) as u64
-            })
-            .await;
+    let typist = Typist {
+        tab: Tab::open(&api, &session, Pace::Fast).await?,
+        n,
+    };
+    typist.tab.ready(60).await?;
+    for (part, lines) in solution(lab).iter().enumerate() {
+        typist.types(lines).await?;
+        typist.tab.send(FromBrowser::Check { check: None }).await?;
+        // every seventh gets stuck after the first part, so that the teacher has somebody to help
+        if n % 7 == 6 && part == 0 {
+            pause(600_000).await;
         }
-        tab.send(FromBrowser::Check { check: None }).await?;
     }
-    Ok(())
+    loop {
+        typist.types(&AFTERWARDS).await?;
+    }
+}
+
+/// One learner's hands.
+struct Typist {
+    tab: Tab,
+    n: usize,
+}
+
+impl Typist {
+    async fn types(&self, lines: &[Line]) -> Result<()> {
+        for (step, (id, line)) in lines.iter().enumerate() {
+            let terminal = self.console(id).await?;
+            for (k, key) in line.chars().chain(['\r']).enumerate() {
+                self.tab.input(terminal, key.to_string().into_bytes()).await?;
+                // 60 to 180 ms a key, as a person types
+                pause(60 + ((self.n * 37 + k * 53) % 120) as u64).await;
+            }
+            // thinking; some learners are slower
+            pause(2_000 + ((self.n * 911 + step * 577) % 6_000) as u64).await;
+        }
+        Ok(())
+    }
+
+    /// The number of a console, which is shown first where it is not.
+    async fn console(&self, id: &str) -> Result<u16> {
+        let find = |m: &ToBrowser| match m {
+            ToBrowser::Terminals { terminals, .. } => terminals.iter().position(|t| t.id.as_str() == id),
+            _ => None,
+        };
+        let terminal = self.tab.message(&format!("a terminal {id}"), 60, find).await?;
+        let terminal = u16::try_from(terminal).context("a lab of 16 consoles at most")?;
+        if self.tab.is_attached(terminal) {
+            return Ok(terminal);
+        }
+        self.tab.attach(terminal, true).await?;
+        Ok(terminal)
+    }
 }
 
 async fn pause(ms: u64) {
