@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError, launch, login, me, staySignedIn } from '../src/api/client';
+import { ended } from '../src/api/ended.svelte';
 import { save } from '../src/api/store';
 
 interface Asked {
@@ -15,6 +16,7 @@ const json = (body: unknown, status = 200) => new Response(JSON.stringify(body),
 const inSeconds = (s: number) => Date.now() / 1000 + s;
 
 beforeEach(() => {
+  ended.login = null;
   vi.useFakeTimers();
   asked = [];
   const items = new Map<string, string>();
@@ -74,6 +76,29 @@ describe('the bearer', () => {
     save({ bearer: 'old', expires_at: inSeconds(900), login: who });
     await expect(me()).rejects.toMatchObject({ status: 401 });
     expect(login()).toBeNull();
+  });
+});
+
+describe('a login of staff', () => {
+  const curie = { ...who, role: 'teacher' as const, lab: null };
+
+  it('that is refused asks for a sign-in, and a learner is not asked', async () => {
+    answers['/me'] = () => json({ code: 'not-signed-in', message: '', next: '' }, 401);
+    save({ bearer: 'old', expires_at: inSeconds(900), login: who });
+    await expect(me()).rejects.toMatchObject({ status: 401 });
+    expect(ended.login).toBeNull();
+    save({ bearer: 'old', expires_at: inSeconds(900), ends_at: inSeconds(4000), login: curie });
+    await expect(me()).rejects.toMatchObject({ status: 401 });
+    expect([login(), ended.login?.role]).toEqual([null, 'teacher']);
+  });
+
+  it('is rotated until its end, not beyond it, and then asks for a sign-in though the page asks nothing', async () => {
+    save({ bearer: 'old', expires_at: inSeconds(900), ends_at: inSeconds(900), login: curie });
+    staySignedIn();
+    await vi.advanceTimersByTimeAsync(840_000);
+    expect([asked, ended.login]).toEqual([[], null]);
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect([login(), ended.login?.role]).toEqual([null, 'teacher']);
   });
 });
 

@@ -5,7 +5,6 @@
 
 use crate::{
     AppError, Metrics, Ports, Settings,
-    entitlement::OrderPace,
     grading::Outbox,
     launch::{
         Keyring,
@@ -16,14 +15,20 @@ use crate::{
     live::Wall,
     metering::{Accounts, Meter},
     operations::Operations,
+    pace::Pace,
     privacy::Retention,
     provisioning::{Pools, Reconciler},
     recording::Recordings,
     tasks::{Background, TaskDied},
     terminal::Hubs,
 };
-use lab_core::{Timestamp, port::ErrorKind};
-use std::sync::Arc;
+use lab_core::{
+    OrderKeyId, Timestamp,
+    entitlement::ORDERS_A_MINUTE,
+    launch::{lti::REGISTRATIONS_A_MINUTE, staff::SIGN_INS_A_MINUTE},
+    port::ErrorKind,
+};
+use std::{net::IpAddr, sync::Arc};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +48,12 @@ pub struct App {
     recordings: Recordings,
     pub(crate) wall: Arc<Wall>,
     pub(crate) operations: Operations,
-    pub(crate) order_pace: OrderPace,
+    /// Requests of each shop's key.
+    pub(crate) order_pace: Pace<OrderKeyId>,
+    /// Sign-ins of staff that are begun from each address.
+    pub(crate) staff_pace: Pace<IpAddr>,
+    /// Platforms that register themselves, by the address of their administrator.
+    pub(crate) registration_pace: Pace<IpAddr>,
     /// Woken when intent changed: the reconciler looks at once instead of at its next turn.
     pub(crate) intent: Arc<Notify>,
     /// Monotonic time of [`App::new`], for the uptime.
@@ -59,7 +69,9 @@ impl App {
             recordings: Recordings::new(ports.clone()),
             wall: Wall::new(ports.clone(), Arc::clone(&hubs)),
             operations: Operations::default(),
-            order_pace: OrderPace::default(),
+            order_pace: Pace::of_known(ORDERS_A_MINUTE),
+            staff_pace: Pace::of_addresses(SIGN_INS_A_MINUTE),
+            registration_pace: Pace::of_addresses(REGISTRATIONS_A_MINUTE),
             intent: Arc::new(Notify::new()),
             hubs,
             ports,

@@ -16,6 +16,7 @@ pub mod live;
 pub mod metering;
 mod metrics;
 pub mod operations;
+mod pace;
 mod ports;
 pub mod privacy;
 pub mod provisioning;

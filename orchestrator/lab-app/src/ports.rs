@@ -38,6 +38,8 @@ pub struct Settings {
     pub pools: Vec<PoolSettings>,
     /// How long a bearer is valid.
     pub bearer_ttl: Duration,
+    /// A login of staff ends so long after its sign-in, however busy it is.
+    pub staff_login_max: Duration,
     /// A best-effort recording that fails is given up with so much journal that only the agent has; see
     /// [`crate::recording::GIVE_UP_BYTES`].
     pub give_up_bytes: u64,
@@ -66,6 +68,7 @@ impl Default for Settings {
             pools: Vec::new(),
             give_up_bytes: crate::recording::GIVE_UP_BYTES,
             bearer_ttl: Duration::from_secs(15 * 60),
+            staff_login_max: crate::launch::STAFF_LOGIN_MAX,
             reconcile_every: Duration::from_secs(2),
             freeze_grace: crate::metering::FREEZE_GRACE,
             alerts: crate::metering::AlertSettings::default(),

@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod courses;
+pub mod csv;
 pub mod entitlement;
 pub mod grading;
 pub mod html;

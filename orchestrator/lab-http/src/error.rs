@@ -162,6 +162,10 @@ fn next_step(code: &str, status: StatusCode) -> &'static str {
         "voucher-pot-empty" => "ask your company for more lab time, or redeem another voucher",
         "voucher-seated" => "use the seat you have; give this code to a colleague",
         "voucher-other-course" => "open a lab of that course, and redeem it there",
+        "learner-unknown" => {
+            "compare the id with the learner's page or the list; or have them open a lab once, then redeem"
+        }
+        "learner-forgotten" => "ask the learner to open a lab, and use the id that their page shows",
         "voucher-guesses" => "wait until then, with the paper at hand",
         "order-key-unknown" => "ask who runs this installation for a key; `labwire order key add` makes one",
         "order-invalid" => "correct the fields, then send it again: nothing was ordered",

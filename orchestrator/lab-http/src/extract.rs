@@ -1,13 +1,16 @@
 //! What handlers are given; every refusal is an [`ApiError`] naming what was wrong.
 
-use crate::error::ApiError;
+use crate::{error::ApiError, state::HttpState};
 use axum::{
-    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
-    http::{StatusCode, request::Parts},
+    extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
+    http::{HeaderMap, StatusCode, request::Parts},
 };
 use lab_core::{SessionId, entitlement::OrderKey, launch::Login};
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 /// The login that the guard let in.
 pub(crate) struct Signed(pub Login);
@@ -23,6 +26,32 @@ impl<S: Sync> FromRequestParts<S> for Signed {
             .map(Self)
             .ok_or_else(ApiError::not_signed_in)
     }
+}
+
+/// Where a request comes from, as far as it can be told: what paces count by, and nothing else is decided by.
+pub(crate) struct Address(pub IpAddr);
+
+impl FromRequestParts<HttpState> for Address {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(a)| a.ip());
+        let told = forwarded_for(&parts.headers, state.settings.proxies);
+        Ok(Self(told.unwrap_or(peer)))
+    }
+}
+
+/// What the outermost of our own proxies saw. Each appends whom it was asked by, so that it is that many from the end: what stands before it is
+/// whatever a client wrote. None: the request did not come through all of them.
+fn forwarded_for(headers: &HeaderMap, proxies: usize) -> Option<IpAddr> {
+    let all = headers.get_all("x-forwarded-for").iter();
+    let all: Vec<&str> = all.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).collect();
+    let told = all.len().checked_sub(proxies).filter(|_| proxies > 0)?;
+    let told = all.get(told)?.trim();
+    let bare = told.strip_prefix('[').and_then(|t| t.split_once(']')).map(|(ip, _)| ip);
+    let ip = bare.unwrap_or(told).parse().ok();
+    // some write the port too
+    ip.or_else(|| told.parse::<SocketAddr>().ok().map(|a| a.ip()))
 }
 
 /// The shop that the guard let in.
@@ -140,4 +169,33 @@ async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Strin
         .await
         .map_err(|_| ApiError::invalid("the address is not UTF-8"))?;
     all.into_values().next().ok_or_else(ApiError::not_found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_what_our_own_proxies_saw_and_never_what_a_client_wrote() {
+        let told = |proxies: usize, lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            forwarded_for(&headers, proxies).map(|ip| ip.to_string())
+        };
+        let forged = ["203.0.113.9, 192.0.2.1"];
+        assert_eq!(told(0, &forged), None, "no proxy is ours");
+        assert_eq!(told(1, &forged).as_deref(), Some("192.0.2.1"));
+        assert_eq!(told(2, &forged).as_deref(), Some("203.0.113.9"));
+        assert_eq!(told(3, &forged), None, "it did not come through all of them");
+        assert_eq!(
+            told(1, &["203.0.113.9", "192.0.2.1:4711"]).as_deref(),
+            Some("192.0.2.1")
+        );
+        assert_eq!(told(1, &["[2001:db8::1]:4711"]).as_deref(), Some("2001:db8::1"));
+        assert_eq!(told(1, &["2001:db8::1"]).as_deref(), Some("2001:db8::1"));
+        assert_eq!(told(1, &["unknown"]), None);
+        assert_eq!(told(1, &[]), None);
+    }
 }

@@ -12,6 +12,8 @@ pub struct HttpSettings {
     pub public_url: String,
     /// Origins besides our own that may show our pages in a frame: the learning platform's.
     pub frame_ancestors: Vec<String>,
+    /// Proxies of ours between people and this server, each of which appends to `X-Forwarded-For`; 0: whoever connects is who asks.
+    pub proxies: usize,
     /// `/metrics` wants this as bearer; without one it answers loopback only.
     pub metrics_token: Option<SecretString>,
     /// What `/metrics` prints; the HTTP metrics are added to it. One router per registry.
@@ -29,6 +31,7 @@ impl Default for HttpSettings {
         Self {
             public_url: "http://localhost:8080".into(),
             frame_ancestors: Vec::new(),
+            proxies: 0,
             metrics_token: None,
             registry: Registry::new(),
             demos: None,
@@ -47,6 +50,9 @@ pub struct Pace {
     pub silent_max: Duration,
     /// What the hub has for its goodbye when the server stops, and a peer for its close frame.
     pub goodbye: Duration,
+    /// Of staff: whether the login that opened it still holds is looked at this often. One read of the store by primary key; forty teachers are
+    /// one or two a second.
+    pub login_every: Duration,
 }
 
 impl Default for Pace {
@@ -55,6 +61,7 @@ impl Default for Pace {
             ping_every: Duration::from_secs(15),
             silent_max: Duration::from_secs(30),
             goodbye: Duration::from_secs(2),
+            login_every: Duration::from_secs(30),
         }
     }
 }

@@ -16,6 +16,8 @@ mod guards;
 mod headers;
 #[path = "http/kit.rs"]
 mod kit;
+#[path = "http/logins.rs"]
+mod logins;
 #[path = "http/lti/mod.rs"]
 mod lti;
 #[path = "http/openapi.rs"]

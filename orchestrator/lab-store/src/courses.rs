@@ -160,17 +160,29 @@ async fn extension_list(conn: &mut AnyConnection, course: &CourseId) -> Result<V
         .bind(course.as_str())
         .fetch_all(conn)
         .await?;
-    let read = |r: &AnyRow| {
-        Ok(Extension {
-            course: course.clone(),
-            subject: row::text(r, "subject")?.into(),
-            until: row::time(r, "until_at")?,
-            given_at: row::time(r, "given_at")?,
-        })
-    };
-    let mut all = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    let mut all = rows.iter().map(extension).collect::<Result<Vec<_>, Failure>>()?;
     all.sort_by(|a, b| a.subject.cmp(&b.subject));
     Ok(all)
+}
+
+/// One person's, by course.
+pub(crate) async fn extensions_of(conn: &mut AnyConnection, subject: &Subject) -> Result<Vec<Extension>, Failure> {
+    let rows = sqlx::query("SELECT * FROM course_extension WHERE subject = $1")
+        .bind(subject.as_str())
+        .fetch_all(conn)
+        .await?;
+    let mut all = rows.iter().map(extension).collect::<Result<Vec<_>, Failure>>()?;
+    all.sort_by(|a, b| a.course.cmp(&b.course));
+    Ok(all)
+}
+
+fn extension(r: &AnyRow) -> Result<Extension, Failure> {
+    Ok(Extension {
+        course: row::text(r, "course")?.into(),
+        subject: row::text(r, "subject")?.into(),
+        until: row::time(r, "until_at")?,
+        given_at: row::time(r, "given_at")?,
+    })
 }
 
 async fn class_put(tx: &mut Tx, c: &CourseClass) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use lab_core::{
     entitlement::{Given, Giver, GiverState, Grant, GrantBudget, Issued, WhyWithheld, Withheld},
     port::{GiverStore, StoreError},
 };
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, any::AnyRow};
 
 #[async_trait]
 impl GiverStore for SqlStore {
@@ -147,19 +147,33 @@ async fn withhold(tx: &mut Tx, w: &Withheld) -> Result<(), Failure> {
 }
 
 async fn withheld(conn: &mut AnyConnection, subject: &Subject, course: &CourseId) -> Result<Option<Withheld>, Failure> {
-    let found = sqlx::query("SELECT plan, why, at FROM grant_withheld WHERE subject = $1 AND course = $2")
+    let found = sqlx::query("SELECT * FROM grant_withheld WHERE subject = $1 AND course = $2")
         .bind(subject.as_str())
         .bind(course.as_str())
         .fetch_optional(conn)
         .await?;
-    let Some(r) = found else { return Ok(None) };
-    let why = row::text(&r, "why")?;
-    Ok(Some(Withheld {
-        subject: subject.clone(),
-        course: course.clone(),
-        plan: row::text(&r, "plan")?.into(),
+    found.as_ref().map(read_withheld).transpose()
+}
+
+/// One person's, by course.
+pub(crate) async fn withheld_of(conn: &mut AnyConnection, subject: &Subject) -> Result<Vec<Withheld>, Failure> {
+    let rows = sqlx::query("SELECT * FROM grant_withheld WHERE subject = $1")
+        .bind(subject.as_str())
+        .fetch_all(conn)
+        .await?;
+    let mut all = rows.iter().map(read_withheld).collect::<Result<Vec<_>, Failure>>()?;
+    all.sort_by(|a, b| a.course.cmp(&b.course));
+    Ok(all)
+}
+
+fn read_withheld(r: &AnyRow) -> Result<Withheld, Failure> {
+    let why = row::text(r, "why")?;
+    Ok(Withheld {
+        subject: row::text(r, "subject")?.into(),
+        course: row::text(r, "course")?.into(),
+        plan: row::text(r, "plan")?.into(),
         why: WhyWithheld::from_code(&why)
             .ok_or_else(|| Failure::Unreadable(format!("grant_withheld.why {why:?} is unknown")))?,
-        at: row::time(&r, "at")?,
-    }))
+        at: row::time(r, "at")?,
+    })
 }

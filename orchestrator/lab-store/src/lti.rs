@@ -12,7 +12,7 @@ use lab_core::{
     CourseId, Subject, Timestamp, TokenHash,
     launch::lti::{
         Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster,
-        SamePerson, Waiting,
+        SamePerson, Tried, Waiting,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
@@ -36,8 +36,8 @@ impl LtiStore for SqlStore {
     async fn lti_invitation_put(&self, invitation: &Invitation) -> Result<(), StoreError> {
         write!(self, "lti_invitation_put", invitation.clone(), platforms::put)
     }
-    async fn lti_invitation_find(&self, secret: TokenHash, at: Timestamp) -> Result<Option<Invitation>, StoreError> {
-        read!(self, "lti_invitation_find", platforms::find, secret, at)
+    async fn lti_invitation_try(&self, secret: TokenHash, at: Timestamp) -> Result<Tried, StoreError> {
+        write!(self, "lti_invitation_try", (secret, at), platforms::tried)
     }
     async fn lti_invitation_list(&self) -> Result<Vec<Invitation>, StoreError> {
         read!(self, "lti_invitation_list", platforms::list)

@@ -3,7 +3,10 @@
 use crate::{db::Tx, error::Failure, lti, row};
 use lab_core::{
     CourseId, Subject, Timestamp, TokenHash,
-    launch::lti::{Invitation, Registration, RegistrationId, Roster, SamePerson, Waiting, same_person_problem},
+    launch::lti::{
+        INVITATION_TRIES_MAX, Invitation, Registration, RegistrationId, Roster, SamePerson, Tried, Waiting,
+        same_person_problem,
+    },
 };
 use sqlx::{AnyConnection, any::AnyRow};
 
@@ -14,7 +17,7 @@ pub(crate) async fn put(tx: &mut Tx, i: &Invitation) -> Result<(), Failure> {
     let done = sqlx::query(
         "INSERT INTO lti_invitation (id, secret, course, plan, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (id) DO UPDATE SET secret = excluded.secret, course = excluded.course, plan = excluded.plan,
-             created_at = excluded.created_at, expires_at = excluded.expires_at WHERE lti_invitation.waiting_at IS NULL",
+             created_at = excluded.created_at, expires_at = excluded.expires_at, tries = 0 WHERE lti_invitation.waiting_at IS NULL",
     )
     .bind(i.id.0.as_str())
     .bind(i.secret.0.to_vec())
@@ -34,18 +37,27 @@ fn conflict(id: &RegistrationId, detail: &str) -> Failure {
     Failure::conflict("invitation", id, detail)
 }
 
-pub(crate) async fn find(
-    conn: &mut AnyConnection,
-    secret: TokenHash,
-    at: Timestamp,
-) -> Result<Option<Invitation>, Failure> {
-    let found =
-        sqlx::query("SELECT * FROM lti_invitation WHERE secret = $1 AND expires_at > $2 AND waiting_at IS NULL")
+pub(crate) async fn tried(tx: &mut Tx, (secret, at): &(TokenHash, Timestamp)) -> Result<Tried, Failure> {
+    // counted where it is found: of many at once none reads a count that another is about to raise
+    let counted = sqlx::query(
+        "UPDATE lti_invitation SET tries = tries + 1
+         WHERE secret = $1 AND expires_at > $2 AND waiting_at IS NULL AND tries < $3 RETURNING *",
+    )
+    .bind(secret.0.to_vec())
+    .bind(at.0)
+    .bind(i64::from(INVITATION_TRIES_MAX))
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(r) = counted {
+        return Ok(Tried::Good(Box::new(read(&r)?)));
+    }
+    let there =
+        sqlx::query("SELECT id FROM lti_invitation WHERE secret = $1 AND expires_at > $2 AND waiting_at IS NULL")
             .bind(secret.0.to_vec())
             .bind(at.0)
-            .fetch_optional(conn)
+            .fetch_optional(tx.conn())
             .await?;
-    found.map(|r| read(&r)).transpose()
+    Ok(there.map_or(Tried::Unknown, |_| Tried::Spent))
 }
 
 pub(crate) async fn list(conn: &mut AnyConnection) -> Result<Vec<Invitation>, Failure> {
@@ -178,6 +190,19 @@ pub(crate) async fn same_of(conn: &mut AnyConnection, alias: &Subject) -> Result
 
 pub(crate) async fn same_list(conn: &mut AnyConnection) -> Result<Vec<SamePerson>, Failure> {
     let rows = sqlx::query("SELECT * FROM same_person").fetch_all(conn).await?;
+    sames(&rows)
+}
+
+/// What was said of one person.
+pub(crate) async fn same_of_person(conn: &mut AnyConnection, subject: &Subject) -> Result<Vec<SamePerson>, Failure> {
+    let rows = sqlx::query("SELECT * FROM same_person WHERE alias = $1 OR subject = $1")
+        .bind(subject.as_str())
+        .fetch_all(conn)
+        .await?;
+    sames(&rows)
+}
+
+fn sames(rows: &[AnyRow]) -> Result<Vec<SamePerson>, Failure> {
     let read = |r: &AnyRow| {
         Ok(SamePerson {
             alias: row::text(r, "alias")?.into(),

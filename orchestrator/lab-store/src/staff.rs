@@ -1,16 +1,17 @@
-//! Sign-ins of staff that are under way.
+//! Sign-ins of staff that are under way, and logins for whoever looks after them.
 
 use crate::{
-    SqlStore,
+    SqlStore, audit,
     db::{Db, Tx},
     error::{During, Failure},
+    launch::read_login,
     row,
     store::{read, write},
 };
 use async_trait::async_trait;
 use lab_core::{
     Timestamp, TokenHash,
-    launch::staff::StaffState,
+    launch::{LoginState, LoginsOf, Revocation, staff::StaffState},
     port::{StaffStore, StoreError},
 };
 use sqlx::{AnyConnection, any::AnyRow};
@@ -22,6 +23,12 @@ impl StaffStore for SqlStore {
     }
     async fn staff_state_get(&self, state: TokenHash, at: Timestamp) -> Result<Option<StaffState>, StoreError> {
         read!(self, "staff_state_get", state_get, state, at)
+    }
+    async fn login_list(&self, at: Timestamp) -> Result<Vec<LoginState>, StoreError> {
+        read!(self, "login_list", login_list, at)
+    }
+    async fn login_revoke(&self, revocation: &Revocation) -> Result<Vec<LoginState>, StoreError> {
+        write!(self, "login_revoke", revocation.clone(), login_revoke)
     }
 }
 
@@ -56,4 +63,34 @@ async fn state_get(conn: &mut AnyConnection, state: TokenHash, at: Timestamp) ->
         })
     };
     found.map(read).transpose()
+}
+
+async fn login_list(conn: &mut AnyConnection, at: Timestamp) -> Result<Vec<LoginState>, Failure> {
+    let rows = sqlx::query("SELECT * FROM login WHERE expires_at > $1 ORDER BY created_at, id")
+        .bind(at.0)
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(login_state).collect()
+}
+
+fn login_state(r: &AnyRow) -> Result<LoginState, Failure> {
+    Ok(LoginState {
+        login: read_login(r)?,
+        grace_until: row::time_opt(r, "previous_until")?,
+    })
+}
+
+async fn login_revoke(tx: &mut Tx, r: &Revocation) -> Result<Vec<LoginState>, Failure> {
+    // tickets go with their login (ON DELETE CASCADE)
+    let (statement, which) = match &r.of {
+        LoginsOf::One(id) => ("DELETE FROM login WHERE id = $1 RETURNING *", id.to_string()),
+        LoginsOf::Person(subject) => ("DELETE FROM login WHERE subject = $1 RETURNING *", subject.to_string()),
+    };
+    let rows = sqlx::query(statement).bind(which).fetch_all(tx.conn()).await?;
+    let mut ended = rows.iter().map(login_state).collect::<Result<Vec<_>, Failure>>()?;
+    ended.sort_by_key(|l| (l.login.created_at, l.login.id));
+    for state in &ended {
+        audit::append(tx, &r.event(&state.login)).await?;
+    }
+    Ok(ended)
 }

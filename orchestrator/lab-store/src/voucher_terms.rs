@@ -2,7 +2,7 @@
 
 use crate::{db::Tx, error::Failure, row};
 use lab_core::{
-    GrantId, LabId, Subject, VoucherBatchId,
+    GrantId, LabId, Subject, Timestamp, VoucherBatchId,
     entitlement::{Seat, TermsState, VoucherBatch, VoucherRefusal, VoucherTerms},
 };
 use sqlx::AnyConnection;
@@ -40,15 +40,13 @@ pub(crate) async fn locked(tx: &mut Tx, batch: VoucherBatchId) -> Result<Voucher
 pub(crate) async fn share(
     tx: &mut Tx,
     (batch, terms): (&VoucherBatch, &VoucherTerms),
-    subject: &Subject,
+    (subject, at): (&Subject, Timestamp),
 ) -> Result<Result<i64, VoucherRefusal>, Failure> {
     if terms.trial.is_some() {
-        let seated = sqlx::query("SELECT batch FROM voucher WHERE batch = $1 AND redeemed_by = $2 LIMIT 1")
-            .bind(batch.id.to_string())
-            .bind(subject.as_str())
-            .fetch_optional(tx.conn())
-            .await?;
-        if seated.is_some() {
+        // codes of two batches of one trial share no row that could be locked; whoever takes a seat of both does
+        let dialect = tx.dialect;
+        dialect.lock_learner(tx.conn(), subject).await?;
+        if seated(tx.conn(), (batch, terms), subject, at).await? {
             return Ok(Err(VoucherRefusal::Seated));
         }
     }
@@ -57,6 +55,32 @@ pub(crate) async fn share(
     }
     let given = seats(tx.conn(), batch.id).await?.iter().map(|s| s.given).sum();
     Ok(terms.gives(batch.seconds, given).ok_or(VoucherRefusal::PotEmpty))
+}
+
+/// Whether somebody has a seat of this trial, in whichever of its batches.
+async fn seated(
+    conn: &mut AnyConnection,
+    (batch, terms): (&VoucherBatch, &VoucherTerms),
+    subject: &Subject,
+    at: Timestamp,
+) -> Result<bool, Failure> {
+    let theirs = sqlx::query(
+        "SELECT DISTINCT t.batch, t.terms, b.course FROM voucher v JOIN voucher_terms t ON t.batch = v.batch
+             JOIN voucher_batch b ON b.id = v.batch
+         WHERE v.redeemed_by = $1",
+    )
+    .bind(subject.as_str())
+    .fetch_all(conn)
+    .await?;
+    for r in &theirs {
+        let other = (row::text(r, "course")?.into(), read(&row::text(r, "terms")?)?);
+        if row::id::<VoucherBatchId>(r, "batch")? == batch.id
+            || terms.is_same_trial(&batch.course, (&other.0, &other.1), at)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What a batch's codes gave, by redemption.

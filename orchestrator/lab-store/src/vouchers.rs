@@ -115,14 +115,14 @@ pub(crate) async fn revoke(
     Ok(())
 }
 
-/// See [`lab_core::port::Store::voucher_redeem`]. Locks, in this order: the learner's guesses, the voucher.
+/// See [`lab_core::port::Store::voucher_redeem`]. Locks, in this order: the guesses of who types, the voucher, its terms, of a trial the learner.
 pub(crate) async fn redeem(tx: &mut Tx, r: &Redemption) -> Result<Redeemed, Failure> {
-    if let Some(again_at) = blocked(tx, &r.subject, r.at).await? {
+    if let Some(again_at) = blocked(tx, &r.typed_by, r.at).await? {
         return Ok(Redeemed::Refused(VoucherRefusal::Guesses { again_at }));
     }
     let Some(found) = find(tx, &r.hashes).await? else {
         sqlx::query("UPDATE voucher_guess SET wrong = wrong + 1 WHERE subject = $1")
-            .bind(r.subject.as_str())
+            .bind(r.typed_by.as_str())
             .execute(tx.conn())
             .await?;
         return Ok(Redeemed::Refused(VoucherRefusal::Unknown));
@@ -135,7 +135,7 @@ pub(crate) async fn redeem(tx: &mut Tx, r: &Redemption) -> Result<Redeemed, Fail
     let batch = found.batch.batch;
     if new {
         let terms = voucher_terms::locked(tx, batch.id).await?;
-        let seconds = match voucher_terms::share(tx, (&batch, &terms), &r.subject).await? {
+        let seconds = match voucher_terms::share(tx, (&batch, &terms), (&r.subject, r.at)).await? {
             Ok(seconds) => seconds,
             Err(refusal) => return Ok(Redeemed::Refused(refusal)),
         };
@@ -172,7 +172,7 @@ pub(crate) async fn redeem(tx: &mut Tx, r: &Redemption) -> Result<Redeemed, Fail
     })
 }
 
-/// Takes the learner's row of guesses, and says until when they may try no more.
+/// Takes somebody's row of guesses, and says until when they may try no more.
 async fn blocked(tx: &mut Tx, subject: &Subject, at: Timestamp) -> Result<Option<Timestamp>, Failure> {
     let over = at.minus(GUESSES_WITHIN);
     let r = sqlx::query(

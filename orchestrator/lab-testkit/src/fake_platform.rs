@@ -6,6 +6,7 @@ use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard},
 };
+use tokio::sync::watch;
 
 /// Answers by address; an address that nobody wrote an answer for does not answer.
 #[derive(Debug, Default)]
@@ -17,6 +18,13 @@ pub struct FakePlatform {
 struct State {
     answers: HashMap<String, PlatformAnswer>,
     requests: Vec<PlatformRequest>,
+    held: HashMap<String, watch::Receiver<()>>,
+}
+
+/// While it lives, an address answers nobody.
+#[derive(Debug)]
+pub struct Held {
+    _until_dropped: watch::Sender<()>,
 }
 
 impl FakePlatform {
@@ -49,6 +57,13 @@ impl FakePlatform {
         self.state().answers.remove(url);
     }
 
+    /// Until what it gives is dropped, requests of `url` wait; what it answers then is what it is to answer then.
+    pub fn holds(&self, url: &str) -> Held {
+        let (held, wait) = watch::channel(());
+        self.state().held.insert(url.to_owned(), wait);
+        Held { _until_dropped: held }
+    }
+
     /// Every request so far, oldest first.
     pub fn requests(&self) -> Vec<PlatformRequest> {
         self.state().requests.clone()
@@ -58,9 +73,16 @@ impl FakePlatform {
 #[async_trait]
 impl Platform for FakePlatform {
     async fn send(&self, request: &PlatformRequest) -> Result<PlatformAnswer, PlatformError> {
-        let mut state = self.state();
-        state.requests.push(request.clone());
-        state
+        let held = {
+            let mut state = self.state();
+            state.requests.push(request.clone());
+            state.held.get(&request.url).cloned()
+        };
+        if let Some(mut held) = held {
+            // an error is what it waits for: whoever held the address let go
+            while held.changed().await.is_ok() {}
+        }
+        self.state()
             .answers
             .get(&request.url)
             .cloned()

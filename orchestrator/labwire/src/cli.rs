@@ -2,7 +2,7 @@
 
 use crate::{
     command::{
-        self, controller, course, doctor, drain, grant, health, lab, link, lti, migrate, order, person, plan,
+        self, controller, course, doctor, drain, grant, health, lab, link, login, lti, migrate, order, person, plan,
         reconcile, recording, refund, retention, sandbox, serve, session, sponsor, statement, trial, usage, voucher,
     },
     config::{Config, ConfigArgs},
@@ -35,6 +35,9 @@ enum Command {
     Crd,
     /// Print a signed link that signs one tab in, once
     Link(link::LinkArgs),
+    /// Who is signed in, and ending that
+    #[command(subcommand)]
+    Login(login::LoginCommand),
     /// Learning platforms that launch labs: Open edX, FUN, Moodle
     #[command(subcommand)]
     Lti(lti::LtiCommand),
@@ -125,6 +128,7 @@ impl Cli {
             Command::Serve(args) => serve::run(config, args).await,
             Command::Controller => controller::run(&config).await,
             Command::Link(args) => link::run(config, args).await,
+            Command::Login(command) => login::run(&config, command).await,
             Command::Lti(command) => lti::run(&config, command).await,
             Command::Course(command) => course::run(&config, command).await,
             Command::Grant(args) => grant::run(&config, args).await,

@@ -266,6 +266,7 @@ pub fn settings(config: &Config, holder: String) -> Settings {
         sandboxes_max: config.limits.sandboxes_max,
         pools: config.pools.clone(),
         bearer_ttl: config.limits.bearer_ttl,
+        staff_login_max: config.limits.staff_login_max,
         reconcile_every: config.limits.reconcile_every,
         freeze_grace: config.limits.freeze_grace,
         alerts: alerts(config),

@@ -63,6 +63,46 @@ test('a teacher begins where nobody is signed in, and ends at the wall of their 
   }
 });
 
+test('whose sign-in is ended is told so, and comes back to the same place', async () => {
+  const page = await labwire.tab();
+  await page.goto(`${labwire.url}/staff/login`);
+  await signIn(page, 'curie+ens-ospf');
+  await part(page, 'wall-counts').waitFor();
+  const place = `${labwire.url}/learner#subject=ada`;
+  await page.goto(place);
+  const [who] = labwire.cli('login', 'ls').match(/oidc:\S+#curie\S*/);
+  assert.match(labwire.cli('login', 'revoke', '--person', who), /is ended/);
+  await page.reload();
+  await part(page, 'staff-ended').waitFor();
+  assert.deepEqual(await barriers(page), []);
+  // their organisation knows them still
+  await part(page, 'staff-ended').locator('[data-testid=staff-login]').click();
+  await eventually('she is signed in again', 10_000, () => labwire.cli('login', 'ls').includes(who));
+  await page.waitForURL(place);
+  await page.getByRole('heading').first().waitFor();
+  assert.equal(await part(page, 'staff-ended').isVisible(), false);
+});
+
+test('who may be several things says as what, and has a tab of each', async () => {
+  const page = await labwire.tab({ width: 390, height: 844 });
+  await page.goto(`${labwire.url}/staff/login`);
+  await signIn(page, 'noether+ens-ospf+acme');
+  await page.getByRole('heading', { name: 'As what do you come?' }).waitFor();
+  assert.deepEqual(await barriers(page), []);
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, 'nothing is wider than a phone');
+  // that page has no icon, and browsers ask for one
+  page.problems = [];
+  const [second] = await Promise.all([
+    page.context().waitForEvent('page'),
+    page.getByRole('link', { name: /Manager : net/ }).click({ modifiers: ['Control'] }),
+  ]);
+  await second.waitForURL('**/office');
+  await page.getByRole('link', { name: /Teacher : net/ }).click();
+  await part(page, 'wall-counts').waitFor();
+  assert.match(await part(second, 'progress-count').innerText(), /learner/);
+  assert.deepEqual(page.problems, []);
+});
+
 test('who has no group that counts reads which ones they have, and pages of staff offer the sign-in', async () => {
   const page = await labwire.tab({ width: 390, height: 844 });
   await page.goto(`${labwire.url}/office`);
@@ -104,8 +144,15 @@ test('enrolment makes codes, uses one for somebody, and withdraws the rest', asy
   await part(page, 'batch-make').click();
   const codes = (await part(page, 'batch-codes').inputValue()).split('\n');
   assert.equal(codes.length, 2);
+  // who is nobody is said to be so, and costs nothing
   await part(page, 'person-id').fill('zoe');
   await part(page, 'person-code').fill(codes[0]);
+  await part(page, 'person-redeem').click();
+  await eventually('nobody is called zoe yet', 10_000, async () => (await part(page, 'problem').getAttribute('data-code')) === 'learner-unknown');
+  page.problems = [];
+  const zoe = await labwire.tab();
+  await zoe.goto(labwire.link('--learner', 'zoe', '--lab', 'shell'));
+  await zoe.waitForURL('**/lab');
   await part(page, 'person-redeem').click();
   await part(page, 'person-grants').getByRole('row', { name: /QUALIFYING/ }).waitFor();
   await part(page, 'batch-revoke').click();

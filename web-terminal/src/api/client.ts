@@ -1,6 +1,8 @@
 /** A small client of the HTTP contract: bearer, rotation, errors with a code. */
 import { BROWSER_PROTOCOL, WALL_PROTOCOL } from '../protocol/messages';
 import { DialRefused, type Socket } from '../transport/link';
+import { rememberPlace } from '../ui/home';
+import { ended } from './ended.svelte';
 import { forget, load, save, type Stored } from './store';
 import type * as T from './types';
 import type { TimeNotice } from '../protocol/messages';
@@ -27,10 +29,24 @@ let rotating: Promise<void> | null = null;
 
 /**
  * Keeps the tab signed in while it is open: terminals need the bearer only when they reconnect, which may be an hour after
- * the last request. Looks every minute, which is also as often as a hidden tab may.
+ * the last request. Looks every minute, which is also as often as a hidden tab may. Staff are told when their login has come to its end, also
+ * where the page asks nothing.
  */
 export function staySignedIn(): void {
-  setInterval(() => void rotateIfDue(), 60_000);
+  setInterval(() => {
+    const stored = load();
+    if (stored?.ends_at != null && stored.ends_at <= Date.now() / 1000) signOut();
+    else void rotateIfDue();
+  }, 60_000);
+}
+
+/** Forgets who was here. Staff are asked to sign in again, and come back to where they are. */
+function signOut(): void {
+  const who = login();
+  forget();
+  if (!who || who.role === 'learner') return;
+  rememberPlace();
+  ended.login = who;
 }
 
 /** Who is signed in here, without asking the server. */
@@ -173,15 +189,19 @@ async function send(method: string, path: string, body: unknown, bearer: string 
 
 async function failure(answer: Response, signed: boolean): Promise<ApiError> {
   const body = ((await answer.json().catch(() => null)) ?? {}) as Record<string, unknown>;
-  if (answer.status === 401 && signed) forget();
+  if (answer.status === 401 && signed) signOut();
   const text = (key: string) => (typeof body[key] === 'string' ? (body[key] as string) : null);
   return new ApiError(answer.status, text('code') ?? `http-${answer.status}`, text('message') ?? answer.statusText, text('next'), body);
 }
 
-/** One rotation at a time, whoever asks; a failed one is tried again at the next request while the bearer still holds. */
+/**
+ * One rotation at a time, whoever asks; a failed one is tried again at the next request while the bearer still holds. One that holds until its
+ * login's end is not rotated: it would win nothing.
+ */
 function rotateIfDue(): Promise<void> {
   const stored = load();
   if (!stored || stored.expires_at - Date.now() / 1000 > ROTATE_BEFORE_S) return Promise.resolve();
+  if (stored.ends_at != null && stored.expires_at >= stored.ends_at) return Promise.resolve();
   rotating ??= send('POST', '/token/rotate', {}, stored.bearer)
     .then(async (answer) => save({ ...stored, ...((await answer.json()) as T.Signed) }))
     .catch(() => {})

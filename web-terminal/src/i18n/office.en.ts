@@ -1,6 +1,8 @@
 /** English: pages of staff who neither teach nor run the installation. */
 export const officeEn = {
   'office.sign-in': 'Sign in as staff',
+  'error.staff-ended': 'Your sign-in has ended.',
+  'error.staff-ended.next': 'Sign in again in this tab, or open a new sign-in link in it: you come back to this page. A sign-in of staff ends when it is not used for a while, and after a working day in any case.',
   'office.title.manager': 'How far they are',
   'office.title.enrolment': 'Codes and lab time',
   'office.title.sponsor': 'Statement',

@@ -3,6 +3,8 @@ import type { officeEn } from './office.en';
 
 export const officeFr: Record<keyof typeof officeEn, string> = {
   'office.sign-in': 'Se connecter (équipe)',
+  'error.staff-ended': 'Votre connexion est terminée.',
+  'error.staff-ended.next': 'Reconnectez-vous dans cet onglet, ou ouvrez-y un nouveau lien de connexion : vous revenez à cette page. Une connexion de l’équipe se termine quand elle ne sert plus, et en tout cas après une journée de travail.',
   'office.title.manager': 'Où ils en sont',
   'office.title.enrolment': 'Codes et temps de TP',
   'office.title.sponsor': 'Relevé',

@@ -1,5 +1,6 @@
 /** What to tell a person about a failure: what happened, what to do next, and a code for whoever helps. */
 import { ApiError } from '../api/client';
+import { ended } from '../api/ended.svelte';
 import { maybe, t } from '../i18n/index.svelte';
 import type { LinkEnd } from '../transport/link';
 
@@ -25,6 +26,8 @@ export function explainEnd(why: LinkEnd): Problem {
   return said(BY_END[why], why);
 }
 
-function said(key: string, code: string): Problem {
+function said(general: string, code: string): Problem {
+  // staff have no course to come back by
+  const key = general === 'signed-out' && ended.login ? 'staff-ended' : general;
   return { text: maybe(`error.${key}`) ?? t('error.unknown'), next: maybe(`error.${key}.next`) ?? t('error.unknown.next'), code };
 }

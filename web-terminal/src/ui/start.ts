@@ -4,6 +4,7 @@ import { staySignedIn } from '../api/client';
 import { arrive, followLinks } from '../api/store';
 import './base.css';
 import { cycleRegions } from './regions';
+import SignedOut from './SignedOut.svelte';
 
 export function start(page: Component): void {
   arrive();
@@ -18,4 +19,5 @@ export function start(page: Component): void {
   staySignedIn();
   followLinks();
   mount(page, { target });
+  mount(SignedOut, { target: document.body });
 }

@@ -1,13 +1,7 @@
 //! A course's people as a list that [`super::read_list`] takes back.
 
 use super::import::Field;
-use lab_core::courses::Enrolment;
-
-/// A spreadsheet runs what begins with one of these; names are input. A cell of it gets an apostrophe first, which the import takes off again: also one
-/// that has apostrophes already, so that what comes back is what went.
-pub(super) fn is_run(text: &str) -> bool {
-    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@'])
-}
+use lab_core::{courses::Enrolment, csv::guarded};
 
 /// UTF-8 with its mark (French spreadsheets take it for Latin-1 otherwise), a person a line. `separator`: `;` for a spreadsheet that is set to French.
 pub fn export_list(people: &[Enrolment], separator: char) -> Vec<u8> {
@@ -35,12 +29,4 @@ pub fn export_list(people: &[Enrolment], separator: char) -> Vec<u8> {
             .expect("memory takes it, and rows are as wide as the header");
     }
     writer.into_inner().expect("memory takes it")
-}
-
-fn guarded(text: &str) -> String {
-    if is_run(text) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
 }

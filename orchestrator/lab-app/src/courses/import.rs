@@ -6,6 +6,7 @@
 use lab_core::{
     CourseId, PlanId, Subject, Timestamp,
     courses::{ENROLMENTS_MAX, Enrolment},
+    csv::unguarded,
     entitlement::Plan,
 };
 use std::collections::{BTreeMap, HashMap};
@@ -351,14 +352,6 @@ impl Reading<'_> {
             enrolled_at: known.map_or(self.known.at, |k| k.enrolled_at),
             subject: Subject(subject),
         }
-    }
-}
-
-/// What an export put an apostrophe before, so that no spreadsheet runs it.
-fn unguarded(text: &str) -> &str {
-    match text.strip_prefix('\'') {
-        Some(rest) if super::export::is_run(rest) => rest,
-        _ => text,
     }
 }
 

@@ -8,6 +8,7 @@ use lab_core::{
     entitlement::{BATCH_MAX, Code, GrantBalance, Redeemed, VoucherBatch, VoucherBatchState},
     launch::{Login, Role},
     port::{AuditEvent, ErrorKind},
+    privacy::is_pseudonym,
 };
 use std::time::Duration;
 
@@ -172,17 +173,42 @@ impl App {
         Ok(self.ports.store.voucher_revoke(batch, reason, self.now()).await?)
     }
 
-    /// Redeems a code for a learner, as that learner would; wrong codes count as that learner's guesses.
+    /// Redeems a code for a learner, as that learner would; wrong codes count as guesses of whoever redeems, so that nobody's mistakes at a
+    /// counter keep a learner from their own code.
     ///
     /// # Errors
-    /// `invalid` for what can be no learner; a refusal of the code is no error, but in the answer.
+    /// `invalid` for what can be no learner, `learner-forgotten` and `learner-unknown` for who is none here, before anything is counted; a
+    /// refusal of the code is no error, but in the answer.
     pub async fn voucher_redeem_for(&self, login: &Login, who: &str, typed: &str) -> Result<Redeemed, AppError> {
         Self::for_enrolment(login)?;
-        let subject = learner(who)?;
+        let subject = self.known_learner(who).await?;
         let about = Some(subject.clone());
         self.enrolment_audit(login, "voucher-redeem", about, String::new())
             .await?;
-        self.redeem(subject, login.course.clone(), typed).await
+        self.redeem(login, subject, typed).await
+    }
+
+    /// Somebody who was here, or is on a list of a course; of two ids that are one person, the one that counts.
+    async fn known_learner(&self, who: &str) -> Result<Subject, AppError> {
+        let subject = self.ports.store.same_person_of(&learner(who)?).await?;
+        if is_pseudonym(&subject) {
+            return Err(AppError::refused(
+                ErrorKind::Invalid,
+                "learner-forgotten",
+                format!("learner: {subject} is who was forgotten, and nobody any more; write the id they have now"),
+            ));
+        }
+        if !self.ports.store.person_footprint(&subject).await?.is_known() {
+            return Err(AppError::refused(
+                ErrorKind::NotFound,
+                "learner-unknown",
+                format!(
+                    "learner: nobody of the id {subject:?} was ever here or is on a course's list; compare it, or have them open a lab once",
+                    subject = subject.as_str()
+                ),
+            ));
+        }
+        Ok(subject)
     }
 
     /// What a learner was given in the course, and what is left of it.

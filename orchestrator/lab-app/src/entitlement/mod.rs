@@ -10,7 +10,6 @@ mod vouchers;
 
 pub(crate) use access::{may_know, owns};
 pub use enrolment::BatchRequest;
-pub(crate) use orders::OrderPace;
 pub use orders::{OrderRefusal, Ordered, make_order_key};
 pub use progress::{PROGRESS_PAGE, Progress, ProgressPage};
 pub use report::{Health, RuntimeHealth, UsageFilter};

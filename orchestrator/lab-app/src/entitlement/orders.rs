@@ -4,13 +4,12 @@ use crate::{App, AppError, launch::Keyring};
 use lab_core::{
     OrderKeyId, Timestamp, TokenHash,
     entitlement::{
-        BudgetSpent, Difference, FieldProblem, ORDERS_A_MINUTE, OrderKey, OrderState, Placed, Placement, grant_of,
-        permit, read_order, read_reason,
+        BudgetSpent, Difference, FieldProblem, OrderKey, OrderState, Placed, Placement, grant_of, permit, read_order,
+        read_reason,
     },
     port::{Entropy, ErrorKind},
 };
 use serde_json::{Map, Value};
-use std::{collections::HashMap, sync::Mutex, time::Duration};
 use uuid::Uuid;
 
 /// What a key begins with, so that one that leaks is recognised.
@@ -54,28 +53,6 @@ pub enum OrderRefusal {
     Differs(Vec<Difference>),
     Spent(BudgetSpent),
     Unknown,
-}
-
-/// Requests of each key in the last minute: an entry for each key that there is.
-#[derive(Debug, Default)]
-pub(crate) struct OrderPace(Mutex<HashMap<OrderKeyId, (Timestamp, u32)>>);
-
-const MINUTE: Duration = Duration::from_mins(1);
-
-impl OrderPace {
-    /// Counts a request; when it is one too many, when there may be more.
-    fn step(&self, key: OrderKeyId, now: Timestamp) -> Result<(), Timestamp> {
-        let mut all = self.0.lock().expect("no holder panics");
-        let (since, count) = all.entry(key).or_insert((now, 0));
-        let over = since.plus(MINUTE);
-        if over <= now {
-            (*since, *count) = (now, 0);
-        } else if *count >= ORDERS_A_MINUTE {
-            return Err(over);
-        }
-        *count += 1;
-        Ok(())
-    }
 }
 
 impl App {
@@ -248,19 +225,6 @@ impl OrderRefusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_that_is_too_fast_is_told_when_to_come_back() {
-        let pace = OrderPace::default();
-        let (key, other) = (OrderKeyId(Uuid::nil()), OrderKeyId(Uuid::max()));
-        let now = Timestamp::from_secs(1000);
-        for _ in 0..ORDERS_A_MINUTE {
-            assert_eq!(pace.step(key, now), Ok(()));
-        }
-        assert_eq!(pace.step(key, now), Err(Timestamp::from_secs(1060)));
-        assert_eq!(pace.step(other, now), Ok(()), "each key has its own");
-        assert_eq!(pace.step(key, Timestamp::from_secs(1060)), Ok(()));
-    }
 
     #[test]
     fn what_is_no_key_is_not_looked_up() {

@@ -2,7 +2,7 @@
 
 use crate::{App, AppError, launch::Keyring};
 use lab_core::{
-    CourseId, Subject, TokenHash,
+    Subject, TokenHash,
     entitlement::{Code, Redeemed, Redemption},
     launch::{Login, Role},
     port::Entropy,
@@ -31,15 +31,17 @@ impl App {
         if login.role != Role::Learner {
             return Err(AppError::not_allowed("vouchers are for learners"));
         }
-        self.redeem(login.subject.clone(), login.course.clone(), typed).await
+        self.redeem(login, login.subject.clone(), typed).await
     }
 
-    /// One redemption, whoever asks for it.
-    pub(super) async fn redeem(&self, subject: Subject, course: CourseId, typed: &str) -> Result<Redeemed, AppError> {
+    /// One redemption for a learner, in the course of whoever asks for it and on their account of wrong codes.
+    pub(super) async fn redeem(&self, by: &Login, subject: Subject, typed: &str) -> Result<Redeemed, AppError> {
+        let course = &by.course;
         let redemption = Redemption {
             // what can be no code is a wrong one all the same, and counts as a guess
             hashes: Code::read(typed).map_or_else(Vec::new, |code| self.keyring.voucher_hashes(&code)),
             subject,
+            typed_by: by.subject.clone(),
             course: course.clone(),
             at: self.now(),
         };

@@ -16,7 +16,7 @@ pub mod staff;
 mod ticket;
 
 pub use keyring::{Key, Keyring, KeyringError, LINK_BYTES_MAX, SECRET_BYTES_MIN};
-pub use login::{BEARER_GRACE, Signed};
+pub use login::{BEARER_GRACE, STAFF_LOGIN_MAX, Signed};
 pub use ticket::{Opened, TICKET_TTL};
 
 use std::time::Duration;

@@ -94,12 +94,8 @@ impl App {
             .ticket_take(TokenHash::of(ticket), now)
             .await?
             .ok_or_else(ticket_refused)?;
-        let login = self
-            .ports
-            .store
-            .login_get(taken.login, now)
-            .await?
-            .ok_or_else(ticket_refused)?;
+        let login = self.ports.store.login_get(taken.login, now).await?;
+        let login = self.standing(login, now).ok_or_else(ticket_refused)?;
         let writer = writer_id(&login, writer);
         Ok(Opened {
             login,

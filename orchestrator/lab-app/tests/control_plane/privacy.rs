@@ -8,12 +8,14 @@ use lab_app::{
 };
 use lab_core::{
     SessionId, Timestamp,
-    entitlement::{Bilingual, Grant, Plan},
+    courses::Extension,
+    entitlement::{Bilingual, Grant, Plan, WhyWithheld, Withheld},
     journal::{Event, Record},
     lab::LabVersion,
+    launch::lti::SamePerson,
     port::{
-        Admission, AdmitRequest, Blobs, ChunkAppend, Clock, PrivacyStore, QUARANTINE_PREFIX, Settlement, Store,
-        Transition, recorder_lease,
+        Admission, AdmitRequest, Blobs, ChunkAppend, Clock, CourseStore, GiverStore, LtiStore, PrivacyStore,
+        QUARANTINE_PREFIX, Settlement, Store, Transition, recorder_lease,
     },
     privacy::{Class, SECOND_LOOK},
     provisioning::{EndReason, SessionEvent},
@@ -357,4 +359,51 @@ async fn a_damaged_recording_is_said_to_be_so_and_the_rest_is_there() {
     zip.by_name("index.html").unwrap().read_to_string(&mut page).unwrap();
     assert!(page.contains("could not be read whole (store-corrupt)"), "{page}");
     assert!(zip.by_name("profile.json").is_ok());
+}
+
+#[tokio::test]
+async fn an_archive_says_what_courses_gave_longer_what_was_not_given_and_the_persons_other_ids() {
+    let small = Small::new(1, 64).await;
+    let now = small.now();
+    let extension = Extension {
+        course: "net".into(),
+        subject: "ada".into(),
+        until: now.plus(MONTH),
+        given_at: now,
+    };
+    small.store.extension_put(&extension).await.unwrap();
+    let withheld = Withheld {
+        subject: "ada".into(),
+        course: "net".into(),
+        plan: "GROUP".into(),
+        why: WhyWithheld::Spent,
+        at: now,
+    };
+    small.store.grant_withhold(&withheld).await.unwrap();
+    let same = SamePerson {
+        alias: "other.example.org#ada".into(),
+        subject: "ada".into(),
+        at: now,
+        by: "cli".into(),
+    };
+    small.store.same_person_put(&same).await.unwrap();
+    let pieces = People::new(small.ports.clone())
+        .export(&"ada".into(), &by())
+        .await
+        .unwrap();
+    let pieces: Vec<_> = pieces.map(|p| p.unwrap().to_vec()).collect().await;
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(pieces.concat())).unwrap();
+    let profile: serde_json::Value = serde_json::from_reader(zip.by_name("profile.json").unwrap()).unwrap();
+    let of = |list: &str, field: &str| profile[list][0][field].as_str().unwrap_or_default().to_owned();
+    assert_eq!(of("extensions", "until"), now.plus(MONTH).to_string());
+    assert_eq!(
+        (of("withheld", "plan"), of("withheld", "why")),
+        ("GROUP".into(), WhyWithheld::Spent.code().into())
+    );
+    assert_eq!(of("same_person", "alias"), "other.example.org#ada");
+    let kept = |what: &str| profile["kept"][what].as_u64();
+    assert_eq!(
+        (kept("extensions"), kept("withheld"), kept("aliases")),
+        (Some(1), Some(1), Some(1))
+    );
 }

@@ -1,14 +1,15 @@
 //! What a batch of vouchers was agreed on: a company's trial, or a reseller's.
 
 use super::{Bilingual, MINIMUM_TO_START_SECS};
-use crate::{LabId, SiteId, Timestamp, VoucherBatchId};
+use crate::{CourseId, LabId, SiteId, Timestamp, VoucherBatchId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The terms of a batch; none of them holds unless it is written down.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoucherTerms {
-    /// The company whose trial it is: a person takes one seat, whichever codes they type.
+    /// The company whose trial it is: a person takes one seat, whichever codes of whichever of its batches they type
+    /// ([`VoucherTerms::is_same_trial`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<String>,
     /// Seconds that all of its codes give in all.
@@ -36,6 +37,14 @@ impl VoucherTerms {
     pub fn gives(&self, each: i64, given: i64) -> Option<i64> {
         let left = self.pot.map_or(i64::MAX, |pot| pot - given);
         (left >= each.min(MINIMUM_TO_START_SECS)).then(|| each.min(left))
+    }
+
+    /// Whether these are the terms of a trial that another batch, for `other`'s course and under its terms, belongs to as well: the same company's for
+    /// the same course, and not over. Seats that were added later are seats of the same trial; a trial that has ended takes nothing from a next one.
+    pub fn is_same_trial(&self, course: &CourseId, other: (&CourseId, &Self), at: Timestamp) -> bool {
+        let (other_course, terms) = other;
+        let runs = terms.until.is_none_or(|until| at < until);
+        self.trial.is_some() && self.trial == terms.trial && course == other_course && runs
     }
 
     /// When what is given ends, that would end at `plan_says`.
@@ -85,6 +94,29 @@ impl TermsState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trial_is_a_companys_for_a_course_while_it_runs() {
+        let of = |company: &str, until: i64| VoucherTerms {
+            trial: Some(company.into()),
+            until: Some(Timestamp::from_secs(until)),
+            ..VoucherTerms::default()
+        };
+        let (net, web): (CourseId, CourseId) = ("net".into(), "web".into());
+        let at = Timestamp::from_secs(99);
+        let acme = of("acme", 500);
+        assert!(
+            acme.is_same_trial(&net, (&net, &of("acme", 100)), at),
+            "whichever ends first"
+        );
+        assert!(!acme.is_same_trial(&net, (&net, &of("acme", 99)), at), "it is over");
+        assert!(!acme.is_same_trial(&net, (&web, &of("acme", 500)), at));
+        assert!(!acme.is_same_trial(&net, (&net, &of("other", 500)), at));
+        assert!(
+            !VoucherTerms::default().is_same_trial(&net, (&net, &VoucherTerms::default()), at),
+            "no trial at all"
+        );
+    }
 
     #[test]
     fn a_pot_is_given_to_its_last_usable_second_and_not_beyond() {

@@ -14,7 +14,7 @@ pub const CODE_DIGITS: usize = 16;
 /// Digits between two dashes.
 const GROUP: usize = 4;
 
-/// Wrong codes in [`GUESSES_WITHIN`] before a learner has to wait. Ten: a class reads codes from paper with its thumbs.
+/// Wrong codes in [`GUESSES_WITHIN`] before whoever types them has to wait. Ten: a class reads codes from paper with its thumbs.
 pub const GUESSES_MAX: u32 = 10;
 /// See [`GUESSES_MAX`].
 pub const GUESSES_WITHIN: Duration = Duration::from_hours(1);
@@ -116,13 +116,15 @@ pub struct VoucherBatchState {
     pub revoked: Option<(Timestamp, String)>,
 }
 
-/// A learner types a code.
+/// A code is typed for a learner.
 #[derive(Clone, Debug)]
 pub struct Redemption {
     /// The code's hash under each key of the installation; none when what was typed can be no code.
     pub hashes: Vec<TokenHash>,
     pub subject: Subject,
-    /// Of the learner's login.
+    /// Who types, and whose wrong codes are counted: the learner, or whoever redeems for them.
+    pub typed_by: Subject,
+    /// Of the login that types.
     pub course: CourseId,
     pub at: Timestamp,
 }

@@ -9,6 +9,7 @@ pub mod staff;
 
 pub use role::{Bound, Reach, Role};
 
+use crate::port::AuditEvent;
 use crate::{CourseId, LabId, LaunchId, LoginId, PlanId, SessionId, SponsorId, Subject, Timestamp, TokenHash};
 use serde::{Deserialize, Serialize};
 
@@ -102,8 +103,50 @@ pub struct Login {
     /// Of a sponsor's login.
     pub sponsor: Option<SponsorId>,
     pub created_at: Timestamp,
-    /// The bearer is refused from here on; rotation moves it.
+    /// The bearer is refused from here on; rotation moves it, of staff at most to their login's end.
     pub expires_at: Timestamp,
+}
+
+/// A login as it is stored, for whoever looks after logins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginState {
+    pub login: Login,
+    /// Until when the bearer before the last rotation is accepted; none: it was never rotated.
+    pub grace_until: Option<Timestamp>,
+}
+
+/// Which logins are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginsOf {
+    One(LoginId),
+    /// All of a person's.
+    Person(Subject),
+}
+
+/// Logins are to end before their time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    pub of: LoginsOf,
+    pub by: Subject,
+    pub by_name: String,
+    pub at: Timestamp,
+}
+
+impl Revocation {
+    /// What the audit log says of a login that it ended.
+    pub fn event(&self, login: &Login) -> AuditEvent {
+        AuditEvent {
+            at: self.at,
+            actor: self.by.clone(),
+            actor_name: self.by_name.clone(),
+            role: Role::Operations,
+            action: "login-revoke".into(),
+            session: None,
+            course: None,
+            about: Some(login.subject.clone()),
+            detail: format!("{} {}", login.role.name(), login.id),
+        }
+    }
 }
 
 /// What a WebSocket ticket opens.

@@ -81,6 +81,20 @@ impl Role {
         Self::ALL.map(Self::name).join(", ")
     }
 
+    /// Whether it is anybody but a learner: somebody who answers for others' work, time or data.
+    pub const fn is_staff(self) -> bool {
+        match self {
+            Self::Learner => false,
+            Self::Teacher
+            | Self::Coach
+            | Self::Author
+            | Self::Enrolment
+            | Self::Manager
+            | Self::Sponsor
+            | Self::Operations => true,
+        }
+    }
+
     /// What its login must name.
     pub const fn bound(self) -> Bound {
         match self {

@@ -5,7 +5,7 @@ use crate::{
     CourseId, Subject, Timestamp, TokenHash,
     launch::lti::{
         Attempt, Invitation, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster, SamePerson,
-        Waiting,
+        Tried, Waiting,
     },
 };
 use async_trait::async_trait;
@@ -31,8 +31,9 @@ pub trait LtiStore: Send + Sync + 'static {
     /// Keeps an invitation; one of the same id that nobody answered is void then. A conflict when a registration has its id, or somebody
     /// waits by it.
     async fn lti_invitation_put(&self, invitation: &Invitation) -> Result<(), StoreError>;
-    /// The invitation of a secret, if it can still be answered at `at`.
-    async fn lti_invitation_find(&self, secret: TokenHash, at: Timestamp) -> Result<Option<Invitation>, StoreError>;
+    /// Counts a try of the invitation of a secret, if it can still be answered at `at`: of many at once
+    /// [`crate::launch::lti::INVITATION_TRIES_MAX`] are good. One that is put anew begins anew.
+    async fn lti_invitation_try(&self, secret: TokenHash, at: Timestamp) -> Result<Tried, StoreError>;
     /// All of them, by id.
     async fn lti_invitation_list(&self) -> Result<Vec<Invitation>, StoreError>;
     /// A platform came by it. Whether it was the first, and in time.

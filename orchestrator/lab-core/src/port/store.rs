@@ -231,7 +231,7 @@ pub struct AuditEvent {
     pub actor: Subject,
     pub actor_name: String,
     pub role: Role,
-    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`; of a person `export-person`, `erase-person`.
+    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`; of a person `export-person`, `erase-person`, `login-revoke`.
     pub action: String,
     pub session: Option<SessionId>,
     /// Of what is of a whole course: its wall.
@@ -313,7 +313,7 @@ pub trait Store:
     /// From now on none of its codes can be redeemed; what was redeemed stays. A repeat changes nothing.
     async fn voucher_revoke(&self, batch: VoucherBatchId, reason: &str, at: Timestamp) -> Result<(), StoreError>;
     /// Judges a code ([`crate::entitlement::judge`]) and issues its grant, in one transaction: a code gives one grant to one learner, however
-    /// often and from wherever it is typed. Counts wrong codes.
+    /// often and from wherever it is typed. Counts wrong codes of who types.
     async fn voucher_redeem(&self, redemption: &Redemption) -> Result<Redeemed, StoreError>;
     /// Keeps a batch's terms, before the batch is made.
     async fn voucher_terms_put(&self, batch: VoucherBatchId, terms: &VoucherTerms) -> Result<(), StoreError>;

@@ -3,8 +3,9 @@
 use super::Acknowledgement;
 use crate::{
     CourseId, GrantId, LabId, PlanId, SessionId, Subject, Timestamp,
-    courses::Enrolment,
-    launch::{Login, Role},
+    courses::{Enrolment, Extension},
+    entitlement::Withheld,
+    launch::{Login, Role, lti::SamePerson},
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -77,6 +78,12 @@ pub struct Footprint {
     pub notices: u64,
     /// Courses that list them, and people whom they coach there.
     pub enrolments: u64,
+    /// Courses that they have longer than the others.
+    pub extensions: u64,
+    /// Ids that are one person with theirs.
+    pub aliases: u64,
+    /// Courses whose launches asked for lab time that was not given.
+    pub withheld: u64,
     /// Lines of the audit log that they wrote, or that are about them by name.
     pub audit: u64,
 }
@@ -85,6 +92,11 @@ impl Footprint {
     /// Whether there is anything.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether they were ever here, or somebody put them on a list: lines of the audit log alone are of an id that somebody asked about.
+    pub fn is_known(&self) -> bool {
+        !Self { audit: 0, ..*self }.is_empty()
     }
 }
 
@@ -97,6 +109,12 @@ pub struct Traces {
     /// What courses' organisers wrote of them.
     pub enrolments: Vec<Enrolment>,
     pub vouchers: Vec<RedeemedVoucher>,
+    /// By alias.
+    pub aliases: Vec<SamePerson>,
+    /// By course.
+    pub extensions: Vec<Extension>,
+    /// By course.
+    pub withheld: Vec<Withheld>,
 }
 
 /// A code that a person redeemed; the code itself is nowhere.

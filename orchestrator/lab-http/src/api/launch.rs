@@ -35,6 +35,7 @@ pub(crate) async fn rotate(
     })?;
     Ok(Json(RotatedView {
         expires_at: signed.login.expires_at.secs(),
+        ends_at: signed.ends_at.map(lab_core::Timestamp::secs),
         bearer: signed.bearer,
     }))
 }

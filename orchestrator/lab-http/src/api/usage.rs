@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lab_app::entitlement::UsageFilter;
-use lab_core::metering::UsageRow;
+use lab_core::{csv::cell, metering::UsageRow};
 use std::fmt::Write;
 
 /// Settled sessions: of everything for operations, of the own course for teachers.
@@ -76,25 +76,4 @@ fn csv(rows: &[UsageRow]) -> String {
         .expect("writing to a String cannot fail");
     }
     out
-}
-
-/// A text cell. Names come from the learning platform: one that begins like a formula must not become one in a spreadsheet.
-fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if !formula && !text.contains(['"', ',', '\r', '\n']) {
-        return text.to_owned();
-    }
-    format!("\"{}{}\"", if formula { "'" } else { "" }, text.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cell;
-
-    #[test]
-    fn a_name_cannot_become_a_formula_or_another_column() {
-        assert_eq!(cell("ana"), "ana");
-        assert_eq!(cell("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(cell("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");
-    }
 }

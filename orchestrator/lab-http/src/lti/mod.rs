@@ -8,6 +8,7 @@ mod register;
 use crate::{
     cookie::{self, Of},
     error::ApiError,
+    extract::Address,
     origin::is_ours,
     state::HttpState,
 };
@@ -109,14 +110,18 @@ pub(crate) async fn launch_by_hand() -> Response {
         ("openid_configuration" = String, Query, description = "where the platform describes itself"),
         ("registration_token" = Option<String>, Query, description = "the platform's, handed back to it")
     ),
-    responses((status = 200, description = "a page that says that the platform waits for a yes"), (status = 400, description = "a page that says why not"))
+    responses((status = 200, description = "a page that says that the platform waits for a yes"), (status = 400, description = "a page that says why not"), (status = 429, description = "a page: too many tries, of the invitation or of this address"))
 )]
-pub(crate) async fn register(State(state): State<HttpState>, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn register(
+    State(state): State<HttpState>,
+    Address(from): Address,
+    RawQuery(query): RawQuery,
+) -> Response {
     let params = match params(query.as_deref().unwrap_or_default()) {
         Ok(params) => params,
         Err((refusal, status)) => return page::refused(&refusal, status),
     };
-    let response = match state.app.lti_register(&params).await {
+    let response = match state.app.lti_register(&params, from).await {
         Ok(came) => register::waits(&came),
         Err(e) => page::failed(e),
     };

@@ -37,10 +37,10 @@ pub(super) fn refused(refusal: &LtiRefusal, status: StatusCode) -> Response {
 /// Any error of the app, as a page.
 pub(super) fn failed(error: AppError) -> Response {
     if let AppError::Lti(refusal) = &error {
-        let status = if matches!(refusal.fault, Fault::KeysUnreachable | Fault::RegisterUnreachable) {
-            StatusCode::SERVICE_UNAVAILABLE
-        } else {
-            StatusCode::BAD_REQUEST
+        let status = match refusal.fault {
+            Fault::KeysUnreachable | Fault::RegisterUnreachable => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::RegisterTries | Fault::RegisterPace => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::BAD_REQUEST,
         };
         return refused(refusal, status);
     }

@@ -5,6 +5,7 @@ mod page;
 use crate::{
     cookie::{self, Of},
     error::ApiError,
+    extract::Address,
     state::HttpState,
     view::StaffOfferView,
 };
@@ -14,7 +15,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lab_app::launch::staff::Callback;
+use lab_app::launch::staff::{Callback, StaffLink};
 use lab_core::launch::{
     lti::{Params, percent_encode},
     staff::StaffFault,
@@ -31,10 +32,10 @@ pub(crate) async fn offer(State(state): State<HttpState>) -> Result<Json<StaffOf
 /// Begins a sign-in of staff.
 #[utoipa::path(
     get, path = "/staff/login", operation_id = "staff_login", tag = "launch",
-    responses((status = 303, description = "to the provider"), (status = 404, description = "a page: nothing is configured"), (status = 503, description = "a page: the provider does not answer"))
+    responses((status = 303, description = "to the provider"), (status = 404, description = "a page: nothing is configured"), (status = 429, description = "a page: too many sign-ins from this address"), (status = 503, description = "a page: the provider does not answer"))
 )]
-pub(crate) async fn login(State(state): State<HttpState>) -> Response {
-    let begun = match state.app.staff_begin().await {
+pub(crate) async fn login(State(state): State<HttpState>, Address(from): Address) -> Response {
+    let begun = match state.app.staff_begin(from).await {
         Ok(begun) => begun,
         Err(e) => return page::failed(e),
     };
@@ -48,7 +49,7 @@ pub(crate) async fn login(State(state): State<HttpState>) -> Response {
 /// The provider's answer.
 #[utoipa::path(
     get, path = "/staff/callback", operation_id = "staff_callback", tag = "launch",
-    responses((status = 303, description = "to /launch"), (status = 400, description = "a page that says why not"), (status = 403, description = "a page: no group has a role"))
+    responses((status = 200, description = "a page: as what, for who may be several things here"), (status = 303, description = "to /launch"), (status = 400, description = "a page that says why not"), (status = 403, description = "a page: no group has a role"))
 )]
 pub(crate) async fn callback(
     State(state): State<HttpState>,
@@ -65,9 +66,17 @@ pub(crate) async fn callback(
         browser: &browser,
     };
     match state.app.staff_arrive(&callback).await {
-        Ok(token) => redirect(&format!("/launch?token={}", percent_encode(&token))),
+        Ok(links) => match links.as_slice() {
+            [one] => redirect(&launch_address(one)),
+            several => page::choice(several),
+        },
         Err(e) => page::failed(e),
     }
+}
+
+/// Where a link is opened.
+fn launch_address(link: &StaffLink) -> String {
+    format!("/launch?token={}", percent_encode(&link.token))
 }
 
 fn redirect(to: &str) -> Response {

@@ -1,5 +1,6 @@
-//! Why a sign-in was refused, in French and English.
+//! Why a sign-in was refused, or as what somebody comes, in French and English.
 
+use super::launch_address;
 use crate::{
     error::{ApiError, Failure},
     page::{both, html},
@@ -8,11 +9,14 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use lab_app::AppError;
+use lab_app::{AppError, launch::staff::StaffLink};
 use lab_core::{
     entitlement::Bilingual,
     html::escape,
-    launch::staff::{StaffFault, StaffNext, StaffRefusal},
+    launch::{
+        Role,
+        staff::{StaffFault, StaffNext, StaffRefusal},
+    },
     port::ErrorKind,
 };
 
@@ -20,6 +24,54 @@ use lab_core::{
 const GROUPS_SHOWN: usize = 30;
 
 const AGAIN: &str = "<p><a class=\"button\" href=\"/staff/login\">Se connecter · Sign in</a></p>\n";
+
+/// As what somebody comes who may be several things here: a link each. Each is good once and opens a tab of its own, so that a second one can be
+/// opened beside the first.
+pub(super) fn choice(links: &[StaffLink]) -> Response {
+    let title = Bilingual {
+        fr: "En quelle qualité venez-vous ?".into(),
+        en: "As what do you come?".into(),
+    };
+    let hint = Bilingual {
+        fr: "Chaque lien ouvre un onglet avec ses propres droits, une fois et dans les cinq minutes. Pour changer, reconnectez-vous.".into(),
+        en: "Each link opens a tab with its own rights, once and within five minutes. To change, sign in again.".into(),
+    };
+    let item = |link: &StaffLink| {
+        let of = link.sponsor.as_ref().map_or(link.course.as_str(), |s| s.as_str());
+        let role = role_name(link.role);
+        let of = if of.is_empty() {
+            String::new()
+        } else {
+            format!(" : {}", escape(of))
+        };
+        format!(
+            "<p><a class=\"button\" href=\"{}\">{} · {}{of}</a></p>\n",
+            escape(&launch_address(link)),
+            escape(&role.fr),
+            escape(&role.en),
+        )
+    };
+    let items: String = links.iter().map(item).collect();
+    let body = format!("{}{items}{}", both("h1", &title), both("p", &hint));
+    html(StatusCode::OK, "Labwire", &body)
+}
+
+fn role_name(role: Role) -> Bilingual {
+    let (fr, en) = match role {
+        Role::Learner => ("Apprenant", "Learner"),
+        Role::Teacher => ("Enseignant", "Teacher"),
+        Role::Coach => ("Tuteur", "Coach"),
+        Role::Author => ("Auteur de labs", "Author of labs"),
+        Role::Enrolment => ("Scolarité", "Enrolment"),
+        Role::Manager => ("Responsable", "Manager"),
+        Role::Sponsor => ("Financeur", "Sponsor"),
+        Role::Operations => ("Exploitation", "Operations"),
+    };
+    Bilingual {
+        fr: fr.into(),
+        en: en.into(),
+    }
+}
 
 /// Any error of the app, as a page.
 pub(super) fn failed(error: AppError) -> Response {
@@ -29,6 +81,7 @@ pub(super) fn failed(error: AppError) -> Response {
     };
     let status = match refusal.fault {
         StaffFault::NotConfigured => StatusCode::NOT_FOUND,
+        StaffFault::Pace => StatusCode::TOO_MANY_REQUESTS,
         StaffFault::ProviderUnreachable => StatusCode::SERVICE_UNAVAILABLE,
         StaffFault::NoRole => StatusCode::FORBIDDEN,
         _ => StatusCode::BAD_REQUEST,

@@ -78,6 +78,9 @@ pub struct SignedView {
     pub bearer: String,
     /// Unix seconds; rotate before.
     pub expires_at: i64,
+    /// Of staff: when the login ends, however often it is rotated. Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<i64>,
     pub login: LoginView,
 }
 
@@ -85,6 +88,7 @@ impl From<Signed> for SignedView {
     fn from(s: Signed) -> Self {
         Self {
             expires_at: s.login.expires_at.secs(),
+            ends_at: s.ends_at.map(lab_core::Timestamp::secs),
             login: (&s.login).into(),
             bearer: s.bearer,
         }
@@ -97,6 +101,9 @@ pub struct RotatedView {
     pub bearer: String,
     /// Unix seconds.
     pub expires_at: i64,
+    /// As in `SignedView`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<i64>,
 }
 
 /// A right to lab time.

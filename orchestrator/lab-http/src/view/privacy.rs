@@ -156,6 +156,12 @@ pub struct FootprintView {
     pub notices: u64,
     /// Courses that list them, and people whom they coach there.
     pub enrolments: u64,
+    /// Courses that they have longer than the others.
+    pub extensions: u64,
+    /// Ids that are one person with theirs.
+    pub aliases: u64,
+    /// Courses whose launches asked for lab time that was not given.
+    pub withheld: u64,
     pub audit: u64,
 }
 
@@ -170,6 +176,9 @@ impl From<Footprint> for FootprintView {
             vouchers: f.vouchers,
             notices: f.notices,
             enrolments: f.enrolments,
+            extensions: f.extensions,
+            aliases: f.aliases,
+            withheld: f.withheld,
             audit: f.audit,
         }
     }

@@ -45,15 +45,16 @@ pub async fn bridge_terminal(
     options: BridgeOptions,
     stop: CancellationToken,
 ) -> u16 {
-    run(socket, to_hub, from_hub, options, stop).await
+    run(socket, (to_hub, from_hub), options, stop, std::future::pending()).await
 }
 
+/// `over`: ends when the socket's login does.
 pub(super) async fn run(
     socket: WebSocket,
-    to_hub: Sender<ToHub>,
-    mut from_hub: Receiver<FromHub>,
+    (to_hub, mut from_hub): (Sender<ToHub>, Receiver<FromHub>),
     options: BridgeOptions,
     stop: CancellationToken,
+    over: impl Future<Output = Close>,
 ) -> u16 {
     let pulse = Pulse::new(options.pace);
     let speed = DrawSpeed::new(options.compress);
@@ -64,6 +65,7 @@ pub(super) async fn run(
         close = read(&mut inbox, &to_hub, &speed) => close,
         close = write(&mut outbox, &mut from_hub, &speed) => close,
         close = pulse.watch(&stop) => close,
+        close = over => close,
     };
     // the hub learns at once that this viewer is gone, not after the goodbye
     drop((to_hub, from_hub));

@@ -31,7 +31,12 @@ use axum::{
     response::Response,
 };
 use lab_app::{AppError, launch::Opened};
-use lab_core::{launch::TicketScope, limits::BROWSER_FRAME_MAX, port::ErrorKind, terminal::BROWSER_PROTOCOL};
+use lab_core::{
+    launch::{Login, TicketScope},
+    limits::BROWSER_FRAME_MAX,
+    port::ErrorKind,
+    terminal::BROWSER_PROTOCOL,
+};
 use life::Close;
 use serde::Deserialize;
 use std::future::Future;
@@ -85,12 +90,12 @@ pub(crate) async fn terminal_socket(
             tracing::Span::current().record("session.id", tracing::field::display(session));
         }
         match state.app.attach(&opened).await {
-            Ok((to_hub, from_hub)) => {
+            Ok(queues) => {
                 let options = BridgeOptions {
                     pace: state.settings.pace,
                     compress: query.compress == Some(1),
                 };
-                bridge::run(ws, to_hub, from_hub, options, stop).await
+                bridge::run(ws, queues, options, stop, signed_out(&state, &opened.login)).await
             }
             Err(e) => life::refuse(ws, close_of(&e), state.settings.pace).await,
         }
@@ -125,7 +130,10 @@ pub(crate) async fn wall_socket(
             Err(close) => return life::refuse(ws, close, state.settings.pace).await,
         };
         match state.app.watch_wall(&opened).await {
-            Ok(updates) => wall::run(ws, updates, state.settings.pace, stop).await,
+            Ok(updates) => {
+                let over = signed_out(&state, &opened.login);
+                wall::run(ws, updates, state.settings.pace, stop, over).await
+            }
             Err(e) => life::refuse(ws, close_of(&e), state.settings.pace).await,
         }
     }))
@@ -138,6 +146,20 @@ async fn open(state: &HttpState, ticket: &str) -> Result<Result<Opened, Close>, 
         Ok(opened) => Ok(Ok(opened)),
         Err(e) if matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Bug) => Err(e.into()),
         Err(_) => Ok(Err(Close::with(4401, "ticket"))),
+    }
+}
+
+/// Ends when a login of staff does, or is revoked: a socket that is open asks nothing that would be refused. A learner's goes on with its session,
+/// which has an end of its own.
+async fn signed_out(state: &HttpState, login: &Login) -> Close {
+    if !login.role.is_staff() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(state.settings.pace.login_every).await;
+        if state.app.login_ended(login).await {
+            return Close::with(4401, "signed-out");
+        }
     }
 }
 

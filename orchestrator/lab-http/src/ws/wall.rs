@@ -31,6 +31,7 @@ pub(super) async fn run(
     mut updates: Receiver<WallUpdate>,
     pace: Pace,
     stop: CancellationToken,
+    over: impl Future<Output = Close>,
 ) -> u16 {
     let pulse = Pulse::new(pace);
     let (sink, stream) = socket.split();
@@ -40,6 +41,7 @@ pub(super) async fn run(
         close = read(&mut inbox) => close,
         close = write(&mut outbox, &mut updates) => close,
         close = pulse.watch(&stop) => close,
+        close = over => close,
     };
     drop(updates);
     let code = outbox.close(close).await;

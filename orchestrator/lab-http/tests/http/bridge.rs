@@ -28,11 +28,13 @@ const SLOW: Pace = Pace {
     ping_every: Duration::from_secs(15),
     silent_max: Duration::from_secs(30),
     goodbye: Duration::from_millis(200),
+    login_every: Duration::from_secs(30),
 };
 const QUICK: Pace = Pace {
     ping_every: Duration::from_millis(100),
     silent_max: Duration::from_millis(400),
     goodbye: Duration::from_millis(100),
+    login_every: Duration::from_secs(30),
 };
 
 pub type Client = WebSocketStream<TcpStream>;

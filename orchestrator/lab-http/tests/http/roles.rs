@@ -2,7 +2,7 @@
 
 use crate::kit::{COURSE, Kit, LAB, SPONSOR};
 use axum::http::StatusCode;
-use lab_core::{launch::Role, port::Store as _};
+use lab_core::{entitlement::GUESSES_MAX, launch::Role, port::Store as _};
 use serde_json::{Value, json};
 
 async fn of_course(kit: &Kit, role: Role, course: &str) -> String {
@@ -105,6 +105,63 @@ async fn a_sponsor_reads_their_own_statement_and_no_other() {
 }
 
 #[tokio::test]
+async fn wrong_codes_at_the_counter_hold_up_who_types_them_and_not_the_learner() {
+    let kit = Kit::new().await;
+    let (clerk, other) = (
+        kit.sign_in("clerk", Role::Enrolment).await,
+        kit.sign_in("other", Role::Enrolment).await,
+    );
+    let zoe = kit.sign_in("zoe", Role::Learner).await;
+    let (code, second) = (kit.voucher(600).await, kit.voucher(600).await);
+    let for_somebody = async |bearer: &str, learner: &str, code: &str| {
+        let body = json!({"learner": learner, "code": code});
+        kit.post("/api/v1/vouchers/redeem-for", Some(bearer), body).await
+    };
+    // who is nobody counts for nothing, however often
+    let forgotten = lab_core::privacy::pseudonym([7; 32]);
+    for _ in 0..2 * GUESSES_MAX {
+        let unknown = for_somebody(&clerk, "nobody", "wrong").await;
+        assert_eq!(
+            (unknown.status, unknown.code()),
+            (StatusCode::NOT_FOUND, "learner-unknown".into())
+        );
+        let erased = for_somebody(&clerk, forgotten.as_str(), "wrong").await;
+        assert_eq!(
+            (erased.status, erased.code()),
+            (StatusCode::BAD_REQUEST, "learner-forgotten".into())
+        );
+    }
+    let asked_about = kit
+        .post("/api/v1/grants/show", Some(&clerk), json!({"learner": "nobody"}))
+        .await;
+    assert_eq!(asked_about.status, StatusCode::OK);
+    assert_eq!(
+        for_somebody(&clerk, "nobody", &code).await.code(),
+        "learner-unknown",
+        "asking makes nobody known"
+    );
+    for _ in 0..GUESSES_MAX {
+        assert_eq!(for_somebody(&clerk, "zoe", "wrong").await.code(), "voucher-unknown");
+    }
+    assert_eq!(for_somebody(&clerk, "zoe", &code).await.code(), "voucher-guesses");
+    assert_eq!(
+        for_somebody(&clerk, "ana", &code).await.code(),
+        "voucher-guesses",
+        "whoever it is for"
+    );
+    let own = kit
+        .post("/api/v1/vouchers/redeem", Some(&zoe), json!({"code": code}))
+        .await;
+    assert_eq!(
+        own.status,
+        StatusCode::OK,
+        "the learner's own try is not held up: {}",
+        own.text
+    );
+    assert_eq!(for_somebody(&other, "zoe", &second).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn enrolment_makes_codes_redeems_them_for_somebody_and_withdraws_the_rest() {
     let kit = Kit::new().await;
     let (enrolment, elsewhere) = (
@@ -126,6 +183,7 @@ async fn enrolment_makes_codes_redeems_them_for_somebody_and_withdraws_the_rest(
         made["batch"]["id"].as_str().unwrap(),
         made["codes"][0].as_str().unwrap(),
     );
+    kit.sign_in("zoe", Role::Learner).await;
     let body = json!({"learner": "zoe", "code": code});
     let redeemed = kit
         .post("/api/v1/vouchers/redeem-for", Some(&enrolment), body.clone())

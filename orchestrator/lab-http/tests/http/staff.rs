@@ -15,12 +15,17 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
 use lab_app::{Settings, launch::staff::StaffSettings};
 use lab_core::{
-    launch::{Role, lti::Params, staff::GroupRule},
+    launch::{
+        Role,
+        lti::Params,
+        staff::{GroupRule, SIGN_INS_A_MINUTE},
+    },
     port::Clock,
 };
 use lab_http::HttpSettings;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tower::ServiceExt;
 
 const ISSUER: &str = "https://login.example.org/realms/ens";
 const KEYS: &str = "https://login.example.org/realms/ens/keys";
@@ -68,7 +73,7 @@ impl Organisation {
             groups_claim: "groups".into(),
             roles: vec![
                 rule("/ens-ospf", Role::Teacher, Some("net-101")),
-                rule("/ens-ospf", Role::Coach, Some("web")),
+                rule("/tutors-web", Role::Coach, Some("web")),
                 rule("/ops", Role::Operations, None),
             ],
         };
@@ -159,7 +164,7 @@ impl Organisation {
 }
 
 #[tokio::test]
-async fn a_group_becomes_a_role_by_the_first_rule_and_the_provider_is_asked_by_the_book() {
+async fn a_group_becomes_a_role_and_the_provider_is_asked_by_the_book() {
     let ens = Organisation::new().await;
     let begun = ens.begin().await;
     let of = |name: &str| begun.query.get(name).unwrap_or_default();
@@ -174,6 +179,8 @@ async fn a_group_becomes_a_role_by_the_first_rule_and_the_provider_is_asked_by_t
         (&login["role"], &login["course"], &login["name"]),
         (&json!("teacher"), &json!("net-101"), &json!("Prof. Curie"))
     );
+    let end = ens.kit.clock.now().plus(Duration::from_hours(12)).secs();
+    assert_eq!(signed["ends_at"], json!(end), "as of any login of staff");
     let requests = ens.kit.platform.requests();
     let asked = requests
         .iter()
@@ -386,4 +393,175 @@ async fn where_nothing_is_configured_nobody_is_offered_a_sign_in() {
         ens.kit.get("/api/v1/staff", None).await.json(),
         json!({"login": "/staff/login"})
     );
+}
+
+const CONFIGURATION: &str = "https://login.example.org/realms/ens/.well-known/openid-configuration";
+
+impl Organisation {
+    /// How often the provider was asked what it is.
+    fn discoveries(&self) -> usize {
+        let asked = self.kit.platform.requests();
+        asked.iter().filter(|r| r.url == CONFIGURATION).count()
+    }
+
+    /// Sign-ins that are begun at once.
+    fn begun_at_once(&self, n: usize) -> Vec<tokio::task::JoinHandle<Answer>> {
+        let begin = |_| {
+            let router = self.kit.router.clone();
+            tokio::spawn(async move {
+                let response = router.oneshot(Request::get("/staff/login").body(Body::empty()).unwrap());
+                let (parts, body) = response.await.unwrap().into_parts();
+                let bytes = axum::body::to_bytes(body, 1024 * 1024).await.unwrap();
+                Answer {
+                    status: parts.status,
+                    headers: parts.headers,
+                    text: String::from_utf8_lossy(&bytes).into_owned(),
+                }
+            })
+        };
+        (0..n).map(begin).collect()
+    }
+
+    /// Waits until the provider was asked so often.
+    async fn asked(&self, times: usize) {
+        tokio::time::timeout(crate::kit::DEADLINE, async {
+            while self.discoveries() < times {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("the provider is asked");
+    }
+}
+
+#[tokio::test]
+async fn fifty_who_begin_at_once_ask_the_provider_once_and_all_go_on() {
+    let ens = Organisation::new().await;
+    let held = ens.kit.platform.holds(CONFIGURATION);
+    let begun = ens.begun_at_once(50);
+    ens.asked(1).await;
+    // what takes long is not old already when it comes
+    ens.kit.clock.advance(Duration::from_mins(20));
+    drop(held);
+    for answer in begun {
+        assert_eq!(answer.await.unwrap().status, StatusCode::SEE_OTHER);
+    }
+    ens.begin().await;
+    ens.kit.clock.advance(Duration::from_secs(599));
+    ens.begin().await;
+    assert_eq!(ens.discoveries(), 1);
+    ens.kit.clock.advance(Duration::from_secs(1));
+    ens.begin().await;
+    assert_eq!(ens.discoveries(), 2);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_is_asked_once_in_five_seconds_and_everybody_is_told() {
+    let ens = Organisation::new().await;
+    ens.kit.platform.is_silent(CONFIGURATION);
+    let held = ens.kit.platform.holds(CONFIGURATION);
+    let begun = ens.begun_at_once(20);
+    ens.asked(1).await;
+    drop(held);
+    for answer in begun {
+        let answer = answer.await.unwrap();
+        assert_refused(&answer, "staff-provider-unreachable");
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    ens.kit.clock.advance(Duration::from_millis(4999));
+    assert_refused(&ens.kit.get("/staff/login", None).await, "staff-provider-unreachable");
+    assert_eq!(ens.discoveries(), 1);
+    ens.configured(&configuration());
+    ens.kit.clock.advance(Duration::from_millis(1));
+    ens.begin().await;
+    assert_eq!(ens.discoveries(), 2);
+}
+
+#[tokio::test]
+async fn who_waits_for_anothers_question_is_served_though_the_other_goes_away() {
+    let ens = Organisation::new().await;
+    let held = ens.kit.platform.holds(CONFIGURATION);
+    let mut begun = ens.begun_at_once(3);
+    ens.asked(1).await;
+    let first = begun.remove(0);
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    drop(held);
+    for answer in begun {
+        assert_eq!(answer.await.unwrap().status, StatusCode::SEE_OTHER);
+    }
+}
+
+#[tokio::test]
+async fn an_address_begins_so_many_sign_ins_in_a_minute_and_others_are_not_held_up() {
+    let ens = Organisation::new().await;
+    let from = |address: &str| {
+        let peer: std::net::SocketAddr = format!("{address}:4711").parse().unwrap();
+        let mut request = Request::get("/staff/login").body(Body::empty()).unwrap();
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        ens.kit.send(request)
+    };
+    for _ in 0..SIGN_INS_A_MINUTE {
+        assert_eq!(from("192.0.2.1").await.status, StatusCode::SEE_OTHER);
+    }
+    let refused = from("192.0.2.1").await;
+    assert_refused(&refused, "staff-pace");
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(from("192.0.2.2").await.status, StatusCode::SEE_OTHER);
+    ens.kit.clock.advance(Duration::from_mins(1));
+    assert_eq!(from("192.0.2.1").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn who_may_be_several_things_says_as_what_and_each_link_is_a_tab_of_its_own() {
+    let ens = Organisation::new().await;
+    let page = ens
+        .sign_in(|claims| claims["groups"] = json!(["/ops", "/tutors-web", "/ens-ospf", "/physics"]))
+        .await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert_eq!(page.header("cache-control"), "no-store");
+    let tokens: Vec<&str> = page
+        .text
+        .split("href=\"/launch?token=")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    let mut signed = Vec::new();
+    for token in &tokens {
+        let opened = ens.kit.post("/api/v1/launch", None, json!({ "token": token })).await;
+        assert_eq!(opened.status, StatusCode::OK, "{}", opened.text);
+        let login = opened.json()["login"].clone();
+        signed.push((login["role"].clone(), login["course"].clone()));
+    }
+    assert_eq!(
+        signed,
+        [
+            (json!("teacher"), json!("net-101")),
+            (json!("coach"), json!("web")),
+            (json!("operations"), json!("")),
+        ],
+        "in the order of the rules"
+    );
+    assert!(page.text.contains("Tuteur · Coach : web"), "{}", page.text);
+    let again = ens
+        .kit
+        .post("/api/v1/launch", None, json!({ "token": tokens[0] }))
+        .await;
+    assert_eq!(again.code(), "launch-already-used");
+}
+
+#[tokio::test]
+async fn a_choice_is_open_for_five_minutes() {
+    let ens = Organisation::new().await;
+    // and half a minute, by which clocks may differ
+    for (after, status) in [(330, StatusCode::OK), (331, StatusCode::UNAUTHORIZED)] {
+        let page = ens
+            .sign_in(|claims| claims["groups"] = json!(["/ops", "/ens-ospf"]))
+            .await;
+        let token = page.text.split("href=\"/launch?token=").nth(1).unwrap();
+        let token = token.split('"').next().unwrap();
+        ens.kit.clock.advance(Duration::from_secs(after));
+        let opened = ens.kit.post("/api/v1/launch", None, json!({ "token": token })).await;
+        assert_eq!(opened.status, status, "after {after} s");
+    }
 }

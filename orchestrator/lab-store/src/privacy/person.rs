@@ -1,6 +1,6 @@
 //! Whom we know, and what is here of them.
 
-use crate::{courses, error::Failure, launch, row};
+use crate::{courses, error::Failure, givers, launch, platforms, row};
 use lab_core::{
     Subject,
     privacy::{Acknowledgement, Footprint, NoticeVersion, PEOPLE_PAGE, PersonSummary, RedeemedVoucher, Traces},
@@ -58,6 +58,9 @@ pub(super) async fn footprint(conn: &mut AnyConnection, subject: &Subject) -> Re
              (SELECT COUNT(*) FROM voucher WHERE redeemed_by = $1) AS vouchers,
              (SELECT COUNT(*) FROM notice_ack WHERE subject = $1) AS notices,
              (SELECT COUNT(*) FROM enrolment WHERE subject = $1 OR coach = $1) AS enrolments,
+             (SELECT COUNT(*) FROM course_extension WHERE subject = $1) AS extensions,
+             (SELECT COUNT(*) FROM same_person WHERE alias = $1 OR subject = $1) AS aliases,
+             (SELECT COUNT(*) FROM grant_withheld WHERE subject = $1) AS withheld,
              (SELECT COUNT(*) FROM audit WHERE actor = $1 OR about = $1) AS audit",
     )
     .bind(subject.as_str())
@@ -72,6 +75,9 @@ pub(super) async fn footprint(conn: &mut AnyConnection, subject: &Subject) -> Re
         vouchers: row::unsigned(&r, "vouchers")?,
         notices: row::unsigned(&r, "notices")?,
         enrolments: row::unsigned(&r, "enrolments")?,
+        extensions: row::unsigned(&r, "extensions")?,
+        aliases: row::unsigned(&r, "aliases")?,
+        withheld: row::unsigned(&r, "withheld")?,
         audit: row::unsigned(&r, "audit")?,
     })
 }
@@ -92,7 +98,10 @@ pub(super) async fn traces(conn: &mut AnyConnection, subject: &Subject) -> Resul
     .bind(subject.as_str())
     .fetch_all(&mut *conn)
     .await?;
-    let enrolments = courses::enrolments_of(conn, subject).await?;
+    let enrolments = courses::enrolments_of(&mut *conn, subject).await?;
+    let extensions = courses::extensions_of(&mut *conn, subject).await?;
+    let aliases = platforms::same_of_person(&mut *conn, subject).await?;
+    let withheld = givers::withheld_of(conn, subject).await?;
     let notice = |r: &AnyRow| {
         Ok::<_, Failure>(Acknowledgement {
             subject: subject.clone(),
@@ -114,5 +123,8 @@ pub(super) async fn traces(conn: &mut AnyConnection, subject: &Subject) -> Resul
         notices: notices.iter().map(notice).collect::<Result<_, _>>()?,
         enrolments,
         vouchers: vouchers.iter().map(voucher).collect::<Result<_, _>>()?,
+        aliases,
+        extensions,
+        withheld,
     })
 }

@@ -10,4 +10,5 @@ mod s3;
 mod schema;
 mod speed;
 mod sqlite;
+mod told;
 mod writes;

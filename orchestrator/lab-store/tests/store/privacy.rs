@@ -4,12 +4,12 @@ use crate::{postgres::Schema, sqlite};
 use lab_core::{
     LoginId, SessionId, TokenHash, VoucherBatchId,
     courses::{Enrolment, Extension},
-    entitlement::{Redeemed, Redemption, VoucherBatch},
+    entitlement::{Redeemed, Redemption, VoucherBatch, WhyWithheld, Withheld},
     grading::{GradeAddress, GradeTarget},
     journal::CheckOutcome,
     launch::{
         Login, Role, Ticket, TicketScope,
-        lti::{Attempt, RegistrationId},
+        lti::{Attempt, RegistrationId, SamePerson},
     },
     metering::{Alert, AlertChannel, AlertOf},
     operations::{PauseChange, PauseNotice},
@@ -22,14 +22,14 @@ use lab_testkit::contract::store::fixture::{School, at, fresh, used};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 use std::{collections::BTreeMap, sync::Arc};
 
-const SUBJECT: &str = "lms.example.org#mooc-7f3a";
+pub const SUBJECT: &str = "lms.example.org#mooc-7f3a";
 const NAME: &str = "Augusta Ada Byron";
 const TEACHER: &str = "lms.example.org#prof-42";
 const TEACHER_NAME: &str = "Prof. Curie";
 
 /// What erasure does about a text column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Of {
+pub enum Of {
     /// Says nothing of a person: ids of ours, codes, names of labs and courses.
     Nobody,
     /// Of whoever is forgotten it is deleted, or says the pseudonym.
@@ -41,7 +41,7 @@ enum Of {
 }
 
 /// Every text column there is. A migration that adds one adds it here, and, where it is of a person, to `src/privacy/erase.rs`.
-const COLUMNS: &[(&str, &[(&str, Of)])] = &[
+pub const COLUMNS: &[(&str, &[(&str, Of)])] = &[
     (
         "alert",
         &[("id", Of::Person), ("line", Of::Person), ("body", Of::Person)],
@@ -408,7 +408,7 @@ async fn every_text(conn: &mut AnyConnection, columns: &BTreeMap<String, Vec<Str
 }
 
 /// A learner and a teacher leave a trace wherever they can.
-async fn traces(store: Arc<dyn Store>) {
+pub async fn traces(store: Arc<dyn Store>) {
     let school = School::open(store).await;
     let store = &school.store;
     school.grant(SUBJECT, "QUALIFYING", 3600).await;
@@ -575,6 +575,21 @@ async fn listed(school: &School) {
         given_at: at(0),
     };
     store.extension_put(&extension).await.unwrap();
+    let withheld = Withheld {
+        subject: SUBJECT.into(),
+        course: school.course.clone(),
+        plan: "GROUP".into(),
+        why: WhyWithheld::Spent,
+        at: at(0),
+    };
+    store.grant_withhold(&withheld).await.unwrap();
+    let same = SamePerson {
+        alias: "other.example.org#9".into(),
+        subject: SUBJECT.into(),
+        at: at(0),
+        by: TEACHER.into(),
+    };
+    store.same_person_put(&same).await.unwrap();
 }
 
 /// One that they redeemed, and one that they only guessed.
@@ -598,6 +613,7 @@ async fn voucher(school: &School) {
         let redemption = Redemption {
             hashes: vec![code],
             subject: SUBJECT.into(),
+            typed_by: SUBJECT.into(),
             course: school.course.clone(),
             at: at(1),
         };

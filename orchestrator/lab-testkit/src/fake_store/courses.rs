@@ -27,6 +27,12 @@ impl CourseTables {
         self.enrolments.values().filter(names).count() as u64
     }
 
+    /// Theirs, by course.
+    pub fn extensions_of(&self, subject: &Subject) -> Vec<Extension> {
+        let all = self.extensions.values().filter(|e| e.subject == *subject);
+        all.cloned().collect()
+    }
+
     pub fn forget(&mut self, subject: &Subject) {
         self.enrolments.retain(|(_, s), _| s != subject);
         self.extensions.retain(|(_, s), _| s != subject);

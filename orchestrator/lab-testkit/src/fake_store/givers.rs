@@ -17,6 +17,12 @@ pub struct Givers {
 }
 
 impl Givers {
+    /// Theirs, by course.
+    pub fn withheld_of(&self, subject: &Subject) -> Vec<Withheld> {
+        let all = self.withheld.values().filter(|w| w.subject == *subject);
+        all.cloned().collect()
+    }
+
     /// Of somebody who is forgotten.
     pub fn forget(&mut self, subject: &Subject) {
         self.withheld.retain(|(s, _), _| s != subject);

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use lab_core::{
     CourseId, Subject, Timestamp, TokenHash,
     launch::lti::{
-        Attempt, Invitation, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster, SamePerson,
-        Waiting, same_person_problem,
+        Attempt, INVITATION_TRIES_MAX, Invitation, Kind, LtiKey, LtiState, Registration, RegistrationId,
+        RegistrationKey, Roster, SamePerson, Tried, Waiting, same_person_problem,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 pub(super) struct LtiTables {
     registrations: BTreeMap<RegistrationId, Registration>,
     invitations: BTreeMap<RegistrationId, Invitation>,
+    tries: BTreeMap<RegistrationId, u32>,
     rosters: BTreeMap<(RegistrationId, CourseId), String>,
     same: BTreeMap<Subject, SamePerson>,
     states: HashMap<TokenHash, LtiState>,
@@ -43,6 +44,15 @@ impl LtiTables {
         for same in self.same.values_mut().filter(|s| s.by == *subject) {
             same.by.clone_from(pseudonym);
         }
+    }
+
+    /// What was said of a person, by alias.
+    pub fn same_of(&self, subject: &Subject) -> Vec<SamePerson> {
+        let said = self
+            .same
+            .values()
+            .filter(|s| s.alias == *subject || s.subject == *subject);
+        said.cloned().collect()
     }
 
     fn same_put(&mut self, same: &SamePerson) -> Result<(), StoreError> {
@@ -89,6 +99,7 @@ impl LtiTables {
         {
             return Err(taken(&invitation.id, "a platform waits by this name"));
         }
+        self.tries.remove(&invitation.id);
         self.invitations.insert(invitation.id.clone(), invitation.clone());
         Ok(())
     }
@@ -181,8 +192,18 @@ impl LtiStore for FakeStore {
     async fn lti_invitation_put(&self, invitation: &Invitation) -> Result<(), StoreError> {
         self.run("lti_invitation_put", |s| s.lti.invite(invitation))
     }
-    async fn lti_invitation_find(&self, secret: TokenHash, at: Timestamp) -> Result<Option<Invitation>, StoreError> {
-        self.run("lti_invitation_find", |s| Ok(s.lti.open(secret, at).cloned()))
+    async fn lti_invitation_try(&self, secret: TokenHash, at: Timestamp) -> Result<Tried, StoreError> {
+        self.run("lti_invitation_try", |s| {
+            let Some(found) = s.lti.open(secret, at).cloned() else {
+                return Ok(Tried::Unknown);
+            };
+            let tries = s.lti.tries.entry(found.id.clone()).or_default();
+            if *tries >= INVITATION_TRIES_MAX {
+                return Ok(Tried::Spent);
+            }
+            *tries += 1;
+            Ok(Tried::Good(Box::new(found)))
+        })
     }
     async fn lti_invitation_list(&self) -> Result<Vec<Invitation>, StoreError> {
         self.run("lti_invitation_list", |s| {

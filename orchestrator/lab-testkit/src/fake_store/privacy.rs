@@ -227,6 +227,9 @@ impl State {
             vouchers: n(self.vouchers.of(subject).len()),
             notices: n(self.privacy.notices.keys().filter(|(s, _)| s == subject).count()),
             enrolments: self.courses.of(subject),
+            extensions: n(self.courses.extensions_of(subject).len()),
+            aliases: n(self.lti.same_of(subject).len()),
+            withheld: n(self.givers.withheld_of(subject).len()),
             audit: n(self
                 .audit
                 .iter()
@@ -300,6 +303,9 @@ impl State {
             notices,
             enrolments: self.enrolments_of(subject),
             vouchers: self.vouchers.of(subject),
+            aliases: self.lti.same_of(subject),
+            extensions: self.courses.extensions_of(subject),
+            withheld: self.givers.withheld_of(subject),
         }
     }
 

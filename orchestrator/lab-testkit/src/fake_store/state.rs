@@ -6,7 +6,7 @@ use lab_core::{
     entitlement::{Grant, Plan},
     journal::CheckOutcome,
     lab::LabVersion,
-    launch::{Login, Ticket, staff::StaffState},
+    launch::{Login, LoginState, Ticket, staff::StaffState},
     metering::{Transaction, UsageRow},
     operations::LaunchPause,
     port::{AuditEvent, ChunkAppend, Course, Lease, Redeem, Session, StoreError, TransitionRow, recorder_lease},
@@ -63,6 +63,15 @@ pub(super) struct LoginRow {
     pub current: TokenHash,
     /// The bearer before, and until when it is accepted.
     pub previous: Option<(TokenHash, Timestamp)>,
+}
+
+impl LoginRow {
+    pub fn state(&self) -> LoginState {
+        LoginState {
+            login: self.login.clone(),
+            grace_until: self.previous.map(|(_, until)| until),
+        }
+    }
 }
 
 #[derive(Debug)]

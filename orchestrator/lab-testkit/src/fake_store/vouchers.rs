@@ -131,7 +131,7 @@ impl State {
     }
 
     pub fn voucher_redeem(&mut self, r: &Redemption) -> Result<Redeemed, StoreError> {
-        let guesses = self.vouchers.guesses.entry(r.subject.clone()).or_insert((r.at, 0));
+        let guesses = self.vouchers.guesses.entry(r.typed_by.clone()).or_insert((r.at, 0));
         if guesses.0.plus(GUESSES_WITHIN) <= r.at {
             *guesses = (r.at, 0);
         }
@@ -157,7 +157,11 @@ impl State {
             let batch = state.batch;
             let terms = self.vouchers.terms.get(&batch.id).cloned().unwrap_or_default();
             let seated = |(_, (b, by)): (&TokenHash, &(VoucherBatchId, Option<Subject>))| {
-                *b == batch.id && by.as_ref() == Some(&r.subject)
+                let same = || {
+                    let other = (&self.vouchers.batches[b].batch.course, self.vouchers.terms.get(b)?);
+                    Some(terms.is_same_trial(&batch.course, other, r.at))
+                };
+                by.as_ref() == Some(&r.subject) && (*b == batch.id || same().unwrap_or_default())
             };
             if terms.trial.is_some() && self.vouchers.codes.iter().any(seated) {
                 return Ok(Redeemed::Refused(VoucherRefusal::Seated));

@@ -9,6 +9,7 @@ pub mod health;
 pub mod lab;
 mod learners;
 pub mod link;
+pub mod login;
 pub mod lti;
 pub mod migrate;
 pub mod order;

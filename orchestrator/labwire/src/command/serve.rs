@@ -145,6 +145,7 @@ fn http_settings(config: &Config, registry: Registry) -> HttpSettings {
     HttpSettings {
         public_url: config.public_url.clone(),
         frame_ancestors: config.http.frame_ancestors.clone(),
+        proxies: config.http.proxies,
         metrics_token: config.http.metrics_token.clone(),
         registry,
         demos: config.http.demos_dir.clone().or_else(|| config.labs_dir.clone()),

@@ -1,6 +1,7 @@
 //! Vouchers on paper: a list, or cards to cut. One self-contained page that a browser prints, as PDF where one is wanted.
 
 use lab_core::{
+    csv::cell,
     entitlement::{Bilingual, Code, VoucherBatch, VoucherTerms},
     html::escape,
 };
@@ -22,20 +23,6 @@ pub fn csv(batch: &VoucherBatch, terms: &VoucherTerms, codes: &[Code]) -> String
         .expect("writing to a String cannot fail");
     }
     out
-}
-
-/// RFC 4180 quoting. A leading `=`, `+`, `-` or `@` gets an apostrophe: spreadsheets would run it, and labels are input.
-pub(super) fn cell(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
 }
 
 const STYLE: &str = "@page{margin:12mm}body{font:11pt/1.4 system-ui,sans-serif;margin:0;display:grid;grid-template-columns:1fr 1fr;gap:4mm}\

@@ -1,7 +1,6 @@
 //! `labwire trial add|report`.
 
 use super::{
-    sheet::cell,
     statement::moment,
     voucher::{Format, Making, make},
 };
@@ -9,7 +8,8 @@ use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use lab_core::{
-    SponsorId, Timestamp,
+    SponsorId, Timestamp, VoucherBatchId,
+    csv::cell,
     entitlement::{TermsState, VoucherBatchState, VoucherTerms},
     port::{Clock, Store},
 };
@@ -22,7 +22,8 @@ pub enum TrialCommand {
 }
 
 /// Give a company some seats and lab time until a day: a code a seat, and time out of one pot. A person takes one seat, whichever codes
-/// they type; the pot is never exceeded, however many redeem at once.
+/// they type; the pot is never exceeded, however many redeem at once. A second time while a trial of that company and course runs adds seats
+/// to it, with a pot of their own: who has a seat there gets none of these.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  labwire trial add acme --course net --plan QUALIFYING --seats 10 --hours 30 --until 2027-02-01 --out acme.csv\n  \
@@ -77,6 +78,7 @@ async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
     if args.until <= now {
         bail!("--until {} is over; write a day to come", args.until);
     }
+    let running = running(&config, &args.company, &args.course, now).await?;
     let pot = args.hours * 3600;
     let days = args.until.since(now).as_secs().div_ceil(86_400);
     let company = args.company;
@@ -104,11 +106,39 @@ async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
         },
     )
     .await?;
+    for (batch, taken, until) in running {
+        eprintln!(
+            "{company} has a trial of this course already (batch {batch}, {taken} seats taken, until {until}); these seats are added to it, and \
+             whoever has one there is refused a second (voucher-seated)"
+        );
+    }
     eprintln!(
         "{} hours for all of them, until {}. How it goes: labwire trial report {company}",
         args.hours, args.until
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Batches of the company's trial of a course that run: with the seats taken, and their end.
+async fn running(
+    config: &Config,
+    company: &str,
+    course: &str,
+    now: Timestamp,
+) -> Result<Vec<(VoucherBatchId, usize, Timestamp)>> {
+    let store = wire::store(config).await?;
+    let batches = store.voucher_list().await?;
+    let mut trials = store.voucher_terms_list().await?;
+    trials.retain(|t| {
+        let here = batches
+            .iter()
+            .any(|b| b.batch.id == t.batch && b.batch.course.as_str() == course);
+        here && t.terms.trial.as_deref() == Some(company)
+    });
+    let runs = trials
+        .iter()
+        .filter_map(|t| Some((t.batch, t.seats.len(), t.terms.until?)));
+    Ok(runs.filter(|(_, _, until)| now < *until).collect())
 }
 
 async fn report(config: &Config, args: ReportArgs) -> Result<ExitCode> {
@@ -191,10 +221,7 @@ fn csv<'a>(trials: impl Iterator<Item = (&'a TermsState, &'a VoucherBatchState)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lab_core::{
-        VoucherBatchId,
-        entitlement::{Seat, VoucherBatch},
-    };
+    use lab_core::entitlement::{Seat, VoucherBatch};
 
     #[test]
     fn a_report_has_a_row_a_lab_and_names_nobody() {

@@ -5,6 +5,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use lab_core::{
     CourseId, LabId, Subject, Timestamp,
+    csv::cell,
     metering::{UsageRow, euros},
     port::Store,
 };
@@ -131,36 +132,22 @@ fn print_table(rows: &[UsageRow], costs: bool) {
 
 fn print_csv(rows: &[UsageRow]) {
     println!(
-        "session,requested_at,subject,course,lab,sandbox_seconds,billed_seconds,unbilled_seconds,unbilled_reason,refunded_seconds,cost_micro_eur"
+        "session,requested_at,subject,course,lab,sandbox_seconds,billed_seconds,unbilled_seconds,unbilled_reason,refunded_seconds,cost_micro_eur\r"
     );
     for r in rows {
         println!(
-            "{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{}\r",
             r.session,
             r.requested_at,
-            csv_cell(r.subject.as_str()),
-            csv_cell(r.course.as_str()),
-            csv_cell(r.lab.as_str()),
+            cell(r.subject.as_str()),
+            cell(r.course.as_str()),
+            cell(r.lab.as_str()),
             r.sandbox_seconds,
             r.billed_seconds,
             r.unbilled_seconds,
-            csv_cell(r.unbilled_reason.as_deref().unwrap_or_default()),
+            cell(r.unbilled_reason.as_deref().unwrap_or_default()),
             r.refunded_seconds,
             r.cost_micro_eur.map_or_else(String::new, |c| c.to_string())
         );
-    }
-}
-
-/// RFC 4180 quoting. A leading `=`, `+`, `-` or `@` gets an apostrophe: spreadsheets would run it, and subjects are input.
-fn csv_cell(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
     }
 }

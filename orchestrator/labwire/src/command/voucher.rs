@@ -1,12 +1,13 @@
 //! `labwire voucher create|ls|revoke`.
 
-use super::sheet::{self, cell};
+use super::sheet;
 use crate::{config::Config, table, wire};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use lab_app::entitlement::make_codes;
 use lab_core::{
     CourseId, PlanId, SponsorId, Timestamp, VoucherBatchId,
+    csv::cell,
     entitlement::{BATCH_MAX, Bilingual, Code, VoucherBatch, VoucherBatchState, VoucherTerms},
     port::{Clock, Entropy, Store},
 };

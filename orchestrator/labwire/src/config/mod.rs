@@ -116,6 +116,7 @@ pub struct LimitsConfig {
     pub sandboxes_max: usize,
     pub connections_max: usize,
     pub bearer_ttl: Duration,
+    pub staff_login_max: Duration,
     pub reconcile_every: Duration,
     pub freeze_grace: Duration,
     /// Between the first sign that this process goes away (`/readyz`) and the first thing it stops doing.
@@ -126,6 +127,7 @@ pub struct LimitsConfig {
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     pub frame_ancestors: Vec<String>,
+    pub proxies: usize,
     pub metrics_token: Option<SecretString>,
     pub demos_dir: Option<PathBuf>,
 }
@@ -232,6 +234,7 @@ impl Config {
                 "sandboxes_max": self.limits.sandboxes_max,
                 "connections_max": self.limits.connections_max,
                 "bearer_ttl": seconds(self.limits.bearer_ttl),
+                "staff_login_max": seconds(self.limits.staff_login_max),
                 "reconcile_every": seconds(self.limits.reconcile_every),
                 "freeze_grace": seconds(self.limits.freeze_grace),
                 "drain_notice": seconds(self.limits.drain_notice),
@@ -241,6 +244,7 @@ impl Config {
             "courses": self.courses,
             "http": {
                 "frame_ancestors": self.http.frame_ancestors,
+                "proxies": self.http.proxies,
                 "metrics_token": self.http.metrics_token.as_ref().map(|_| "(set)"),
                 "demos_dir": self.http.demos_dir.as_deref().map(yaml),
             },

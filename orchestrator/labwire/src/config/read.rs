@@ -257,6 +257,9 @@ fn limits(mut s: Section, replicas: u32, problems: &mut Vec<Problem>) -> LimitsC
         bearer_ttl: s
             .parsed("bearer_ttl", None, DURATION, problems, duration)
             .unwrap_or(Duration::from_mins(15)),
+        staff_login_max: s
+            .parsed("staff_login_max", None, DURATION, problems, duration)
+            .unwrap_or(lab_app::launch::STAFF_LOGIN_MAX),
         reconcile_every: s
             .parsed("reconcile_every", None, DURATION, problems, duration)
             .unwrap_or(Duration::from_secs(2)),
@@ -305,6 +308,15 @@ fn http(args: &ConfigArgs, mut s: Section, base: &Path, problems: &mut Vec<Probl
     let given = args.metrics_token.clone().filter(|t| !t.is_empty()).map(Into::into);
     let http = HttpConfig {
         frame_ancestors,
+        proxies: s
+            .parsed(
+                "proxies",
+                None,
+                "write how many proxies of yours stand in front: 0, 1, 2 …",
+                problems,
+                |n| n.parse().ok(),
+            )
+            .unwrap_or(0),
         metrics_token: given.or(in_file),
         demos_dir: s.parsed("demos_dir", None, "write the path of a folder", problems, |p| {
             Some(base.join(p))

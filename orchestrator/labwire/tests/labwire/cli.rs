@@ -24,7 +24,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Standard output of a command that must succeed.
-fn ok(dir: &Path, args: &[&str]) -> String {
+pub fn ok(dir: &Path, args: &[&str]) -> String {
     let out = labwire(dir, args);
     assert!(
         out.status.success(),
@@ -276,7 +276,7 @@ fn health_of_no_server_says_how_to_start_one() {
 }
 
 /// Standard error of a command that must fail.
-fn fails(dir: &Path, args: &[&str]) -> String {
+pub fn fails(dir: &Path, args: &[&str]) -> String {
     let out = labwire(dir, args);
     assert!(
         !out.status.success(),

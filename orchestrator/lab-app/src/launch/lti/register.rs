@@ -4,11 +4,12 @@ use crate::{App, AppError};
 use lab_core::{
     TokenHash,
     launch::lti::{
-        Configuration, Fault, Invitation, Kind, LtiRefusal, Params, RegistrationId, Version, Waiting, may_be_asked,
-        place, read_configuration, read_registered, tool_registration,
+        Configuration, Fault, INVITATION_TRIES_MAX, Kind, LtiRefusal, Params, REGISTRATIONS_A_MINUTE, RegistrationId,
+        Tried, Version, Waiting, may_be_asked, place, read_configuration, read_registered, tool_registration,
     },
     port::{PlatformAnswer, PlatformRequest},
 };
+use std::net::IpAddr;
 
 /// The longest registration token that is handed on: Moodle's is a signed one of half a kilobyte.
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -24,8 +25,14 @@ impl App {
     /// A platform's browser came to the address of an invitation. Nothing but the store is asked before the invitation is found to be good.
     ///
     /// # Errors
-    /// [`AppError::Lti`]; it is kept for `labwire lti test`. The invitation stays good then: it is used up when the platform took us.
-    pub async fn lti_register(&self, params: &Params) -> Result<CameByInvitation, AppError> {
+    /// [`AppError::Lti`]; it is kept for `labwire lti test`, unless the address it came from goes too fast. The invitation stays good then: it is used
+    /// up when the platform took us, or after [`INVITATION_TRIES_MAX`] tries.
+    pub async fn lti_register(&self, params: &Params, from: IpAddr) -> Result<CameByInvitation, AppError> {
+        self.registration_pace.step_from(from, self.now()).map_err(|until| {
+            Fault::RegisterPace.because(format!(
+                "more than {REGISTRATIONS_A_MINUTE} registrations of one address in a minute; again at {until}"
+            ))
+        })?;
         let mut whose = None;
         let came = self.register(params, &mut whose).await;
         self.noted(Version::V1p3, whose, came).await
@@ -38,8 +45,17 @@ impl App {
     ) -> Result<CameByInvitation, AppError> {
         let unknown = || Fault::RegisterInvitation.because("the invitation is not known, has expired, or was used");
         let secret = TokenHash::of(params.filled("invitation").unwrap_or_default());
-        let found = self.ports.store.lti_invitation_find(secret, self.now()).await?;
-        let invitation: Invitation = found.ok_or_else(unknown)?;
+        let invitation = match self.ports.store.lti_invitation_try(secret, self.now()).await? {
+            Tried::Good(invitation) => invitation,
+            Tried::Unknown => return Err(unknown().into()),
+            Tried::Spent => {
+                return Err(Fault::RegisterTries
+                    .because(format!(
+                        "{INVITATION_TRIES_MAX} tries were made by it; `labwire lti invite` makes another one"
+                    ))
+                    .into());
+            }
+        };
         *whose = Some(invitation.id.clone());
         let url = params.filled("openid_configuration").unwrap_or_default();
         let hosts = &self.settings.private_hosts;

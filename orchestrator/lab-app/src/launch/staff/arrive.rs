@@ -1,17 +1,18 @@
 //! The way back from the provider.
 
-use super::{StaffSettings, provider::http, verifier};
+use super::{StaffSettings, provider::http, token::Person, verifier};
 use crate::{App, AppError, launch::LINK_VALID};
 use lab_core::{
-    LaunchId, TokenHash,
+    CourseId, LaunchId, SponsorId, Subject, TokenHash,
     launch::{
-        LaunchClaims,
+        LaunchClaims, Role,
         lti::Params,
-        staff::{StaffFault, rule_for, staff_subject},
+        staff::{GroupRule, StaffFault, rules_for, staff_subject},
     },
     port::Redeem,
 };
 use openidconnect::{AuthorizationCode, RequestTokenError};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What marks of used states are made from, so that they are nobody's link by accident.
@@ -22,6 +23,28 @@ const NAME_CHARS_MAX: usize = 120;
 /// Of somebody whose provider tells no name.
 const PSEUDONYM_CHARS: usize = 12;
 
+/// How long somebody who may be several things here has to say as what they come: to read a page, and be called away once.
+const CHOICE_VALID: Duration = Duration::from_mins(5);
+
+/// One thing that somebody who signed in may be here, with the launch link's token that makes them it: good once. Each opens a tab of its own.
+#[derive(Clone)]
+pub struct StaffLink {
+    pub role: Role,
+    /// Empty where the role is bound to none.
+    pub course: CourseId,
+    pub sponsor: Option<SponsorId>,
+    pub token: String,
+}
+
+impl std::fmt::Debug for StaffLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StaffLink")
+            .field("role", &self.role)
+            .field("course", &self.course)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What came back: the query, and what the browser keeps under a state.
 pub struct Callback<'a> {
     pub params: &'a Params,
@@ -29,11 +52,11 @@ pub struct Callback<'a> {
 }
 
 impl App {
-    /// Validates the provider's answer, and makes a launch link's token of it: good for a minute, once.
+    /// Validates the provider's answer, and makes a launch link's token of each thing that the person may be here, at least one.
     ///
     /// # Errors
     /// [`AppError::Staff`] with the first rule that failed.
-    pub async fn staff_arrive(&self, callback: &Callback<'_>) -> Result<String, AppError> {
+    pub async fn staff_arrive(&self, callback: &Callback<'_>) -> Result<Vec<StaffLink>, AppError> {
         let arrived = self.arrived(callback).await;
         if let Err(error) = &arrived {
             let detail = match error {
@@ -45,7 +68,7 @@ impl App {
         arrived
     }
 
-    async fn arrived(&self, callback: &Callback<'_>) -> Result<String, AppError> {
+    async fn arrived(&self, callback: &Callback<'_>) -> Result<Vec<StaffLink>, AppError> {
         let settings = self.staff_settings()?;
         let (nonce, browser) = self.staff_state(callback).await?;
         let params = callback.params;
@@ -80,9 +103,9 @@ impl App {
             RequestTokenError::Other(_) => StaffFault::AnswerUnreadable.because("the provider's tokens"),
         })?;
         let person = self.staff_person(settings, &client, &tokens, nonce).await?;
-        let claims = self.staff_claims(settings, person)?;
-        tracing::info!(role = claims.role.name(), course = %claims.course, "sign-in of staff");
-        Ok(self.keyring.sign(&claims))
+        let links = self.staff_links(settings, person)?;
+        tracing::info!(roles = links.len(), first = links[0].role.name(), "sign-in of staff");
+        Ok(links)
     }
 
     /// Known and unexpired, of this browser, and unused: what the nonce hashes to, and the browser's proof.
@@ -112,10 +135,12 @@ impl App {
         }
     }
 
-    fn staff_claims(&self, settings: &StaffSettings, person: super::token::Person) -> Result<LaunchClaims, AppError> {
+    /// At least one.
+    fn staff_links(&self, settings: &StaffSettings, person: Person) -> Result<Vec<StaffLink>, AppError> {
         let subject = staff_subject(&settings.issuer, &person.sub)
             .ok_or_else(|| StaffFault::Claims.because("sub is empty, too long, or not ASCII"))?;
-        let Some(rule) = rule_for(&settings.roles, &person.groups) else {
+        let rules = rules_for(&settings.roles, &person.groups);
+        if rules.is_empty() {
             let claim = &settings.groups_claim;
             let mut refusal = StaffFault::NoRole.because(format!(
                 "{} group(s) in the claim {claim:?}, and none of them in staff_login.roles",
@@ -123,23 +148,38 @@ impl App {
             ));
             refusal.groups = person.groups;
             return Err(refusal.into());
-        };
-        let now = self.now();
+        }
         let name = person
             .name
             .unwrap_or_else(|| person.sub.chars().take(PSEUDONYM_CHARS).collect());
-        Ok(LaunchClaims {
+        let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+        // who has nothing to choose is sent on at once
+        let valid = if rules.len() == 1 { LINK_VALID } else { CHOICE_VALID };
+        let link = |rule: &&GroupRule| self.staff_link(rule, &subject, &name, valid);
+        Ok(rules.iter().map(link).collect())
+    }
+
+    fn staff_link(&self, rule: &GroupRule, subject: &Subject, name: &str, valid: Duration) -> StaffLink {
+        let now = self.now();
+        let course = rule.course.clone().unwrap_or_else(|| CourseId(String::new()));
+        let claims = LaunchClaims {
             aud: self.settings.installation.clone(),
             jti: LaunchId(self.fresh_uuid()),
             iat: now.secs(),
-            exp: now.plus(LINK_VALID).secs(),
-            sub: subject,
-            name: Some(name.chars().take(NAME_CHARS_MAX).collect()),
+            exp: now.plus(valid).secs(),
+            sub: subject.clone(),
+            name: Some(name.to_owned()),
             role: rule.role,
-            course: rule.course.clone().unwrap_or_else(|| lab_core::CourseId(String::new())),
+            course: course.clone(),
             lab: None,
             plan: None,
             sponsor: rule.sponsor.clone(),
-        })
+        };
+        StaffLink {
+            role: rule.role,
+            course,
+            sponsor: rule.sponsor.clone(),
+            token: self.keyring.sign(&claims),
+        }
     }
 }

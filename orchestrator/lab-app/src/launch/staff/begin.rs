@@ -4,10 +4,10 @@ use super::{StaffSettings, verifier};
 use crate::{App, AppError, launch::mint};
 use lab_core::{
     TokenHash,
-    launch::staff::{StaffFault, StaffState},
+    launch::staff::{SIGN_INS_A_MINUTE, StaffFault, StaffState},
 };
 use openidconnect::{CsrfToken, Nonce, PkceCodeChallenge, Scope, core::CoreAuthenticationFlow};
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// From the click to the provider's answer: a person who looks for their second factor meanwhile takes minutes.
 const STATE_TTL: Duration = Duration::from_mins(10);
@@ -43,12 +43,18 @@ impl App {
         self.settings.staff.as_ref().ok_or_else(missing)
     }
 
-    /// Begins a sign-in.
+    /// Begins a sign-in from an address.
     ///
     /// # Errors
-    /// [`AppError::Staff`] when nothing is configured, or the provider cannot be read.
-    pub async fn staff_begin(&self) -> Result<StaffBegun, AppError> {
+    /// [`AppError::Staff`] when nothing is configured, the address goes too fast, or the provider cannot be read.
+    pub async fn staff_begin(&self, from: IpAddr) -> Result<StaffBegun, AppError> {
         let settings = self.staff_settings()?;
+        // before the provider is asked, or anything is kept
+        self.staff_pace.step_from(from, self.now()).map_err(|until| {
+            StaffFault::Pace.because(format!(
+                "more than {SIGN_INS_A_MINUTE} sign-ins of one address in a minute; again at {until}"
+            ))
+        })?;
         let client = self.provider.client(&self.ports, &self.settings, settings).await?;
         let [state, nonce, browser] = [(); 3].map(|()| mint::secret(self.ports.entropy.as_ref()));
         let row = StaffState {

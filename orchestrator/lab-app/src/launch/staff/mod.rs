@@ -4,7 +4,7 @@
 //! ```text
 //! /staff/login     begin.rs     state, nonce and browser's proof made; their hashes kept for ten minutes
 //!    provider      provider.rs  its addresses and keys, read by discovery and kept for ten minutes
-//! /staff/callback  arrive.rs    state, browser, once; the code for a token; token.rs checks it; groups become a role; a link
+//! /staff/callback  arrive.rs    state, browser, once; the code for a token; token.rs checks it; groups become roles; a link each
 //! ```
 
 mod arrive;
@@ -12,7 +12,7 @@ mod begin;
 mod provider;
 mod token;
 
-pub use arrive::Callback;
+pub use arrive::{Callback, StaffLink};
 pub use begin::StaffBegun;
 pub(crate) use provider::Provider;
 
@@ -31,7 +31,7 @@ pub struct StaffSettings {
     pub scopes: Vec<String>,
     /// The claim that lists a person's groups.
     pub groups_claim: String,
-    /// The first that fits counts.
+    /// Who is in several groups has what each gives, and says at sign-in as what they come.
     pub roles: Vec<GroupRule>,
 }
 

@@ -24,11 +24,19 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tokio::{sync::OnceCell, time::timeout};
 
 /// Addresses and keys of a provider change a few times a year, and a key that is not known is asked for at once.
 const KEEP: Duration = Duration::from_mins(10);
-/// Whatever happens, the provider is not asked again sooner: anybody can begin a sign-in.
+/// A key that is not known is looked for this often at most, whoever sends tokens with invented keys.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A provider that did not answer, or answered wrongly, is left alone for so long, and everybody is told what the one who asked was told:
+/// anybody can begin a sign-in, and one that is down comes back no sooner for being hammered. Who signs in again by hand takes about as long.
+const FAILURE_KEPT: Duration = Duration::from_secs(5);
+/// Discovery is two requests, one after the other, each of which the port gives 10 s.
+const DISCOVER_WITHIN: Duration = Duration::from_secs(20);
+/// Whoever waits for another's discovery waits for it twice at most: who asked may have gone away at its last moment, and somebody begins anew.
+const WAIT_MAX: Duration = Duration::from_secs(40);
 
 /// Whatever a provider says of a person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,14 +79,17 @@ pub(super) type Client = openidconnect::Client<
 
 type Read = Result<Arc<CoreProviderMetadata>, StaffRefusal>;
 
-/// See the module's doc. The lock is held to copy, never while the provider is asked.
+/// One discovery. Whoever needs it while it is under way waits for the same one; where the one who asks goes away, the next goes on.
+type Look = OnceCell<(Timestamp, Read)>;
+
+/// See the module's doc. The lock is held to copy and to replace, never while the provider is asked.
 #[derive(Default)]
 pub(crate) struct Provider {
-    last: Mutex<Option<(Timestamp, Read)>>,
+    look: Mutex<Arc<Look>>,
 }
 
 impl Provider {
-    /// A client of the provider, from what is kept or by asking.
+    /// A client of the provider, from what is kept or by asking; one asks for all.
     pub(super) async fn client(
         &self,
         ports: &Ports,
@@ -99,17 +110,30 @@ impl Provider {
     }
 
     async fn metadata(&self, ports: &Ports, ours: &Settings, staff: &StaffSettings, keep: Duration) -> Read {
-        let now = ports.clock.now();
-        let last = self.last.lock().expect("no holder panics").clone();
-        if let Some((at, read)) = last {
-            let keep = if read.is_ok() { keep } else { ASK_AGAIN_AFTER };
-            if now < at.plus(keep) {
-                return read;
+        let look = self.current(ports.clock.now(), keep);
+        let ask = || async {
+            let late = || StaffFault::ProviderUnreachable.because(format!("{} does not answer in time", staff.issuer));
+            let read = timeout(DISCOVER_WITHIN, discover(ports, ours, staff)).await;
+            let read = read.unwrap_or_else(|_| Err(late())).map(Arc::new);
+            // when it answered: what took long is not old already
+            (ports.clock.now(), read)
+        };
+        match timeout(WAIT_MAX, look.get_or_init(ask)).await {
+            Ok((_, read)) => read.clone(),
+            Err(_) => Err(StaffFault::ProviderUnreachable.because(format!("{} is still being asked", staff.issuer))),
+        }
+    }
+
+    /// The discovery that counts now: one that is under way, or the last one, unless it is too old.
+    fn current(&self, now: Timestamp, keep: Duration) -> Arc<Look> {
+        let mut look = self.look.lock().expect("no holder panics");
+        if let Some((at, read)) = look.get() {
+            let keep = if read.is_ok() { keep } else { FAILURE_KEPT };
+            if now >= at.plus(keep) {
+                *look = Arc::default();
             }
         }
-        let read = discover(ports, ours, staff).await.map(Arc::new);
-        *self.last.lock().expect("no holder panics") = Some((now, read.clone()));
-        read
+        Arc::clone(&look)
     }
 }
 

@@ -1,6 +1,9 @@
 //! As CSV: a row a grant, a session, and the totals; the first column says which. Seconds and micro-euros as they are booked.
 
-use lab_core::metering::{Flow, Statement};
+use lab_core::{
+    csv::cell,
+    metering::{Flow, Statement},
+};
 use std::fmt::Write as _;
 
 const HEAD: &str = "row,id,subject,course,lab_or_plan,source,sponsor,at,until,opening,given,used,refunded,expired,revoked,closing,held,\
@@ -86,13 +89,4 @@ fn flow(f: &Flow) -> String {
 
 fn line(out: &mut String, cells: &[String]) {
     write!(out, "{}\r\n", cells.join(",")).expect("a String takes everything");
-}
-
-/// RFC 4180 quoting. What begins like a formula must not become one in a spreadsheet: names are input.
-fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if !formula && !text.contains(['"', ',', '\r', '\n']) {
-        return text.to_owned();
-    }
-    format!("\"{}{}\"", if formula { "'" } else { "" }, text.replace('"', "\"\""))
 }

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 const FILES: &[(&str, &str, &str)] = &[
     (
         "profile.json",
-        "Qui vous êtes pour nous : identifiant, noms affichés, connexions, informations lues, droits au temps de laboratoire, codes utilisés.",
-        "Who you are to us: id, names shown, logins, notices read, rights to lab time, codes redeemed.",
+        "Qui vous êtes pour nous : identifiant, noms affichés, connexions, informations lues, droits au temps de laboratoire, codes utilisés, délais accordés, temps demandé et non accordé, et vos autres identifiants.",
+        "Who you are to us: id, names shown, logins, notices read, rights to lab time, codes redeemed, extensions, time that was asked for and not given, and your other ids.",
     ),
     (
         "sessions.json",

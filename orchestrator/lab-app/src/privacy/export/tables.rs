@@ -4,11 +4,12 @@ use super::super::people::PersonView;
 use crate::{AppError, Ports};
 use lab_core::{
     Timestamp,
+    csv::{cell, line},
     grading::{Grade, GradeRow},
     journal::CheckOutcome,
     metering::Transaction,
     port::{Session, TransitionRow},
-    privacy::Look,
+    privacy::{Look, Traces},
 };
 use serde_json::{Value, json};
 
@@ -17,11 +18,20 @@ pub(super) const GRADES: &str = "platform,course,lab,title,points,maximum,state,
 pub(super) const LEDGER: &str = "at,kind,reason,session,account,seconds\r\n";
 pub(super) const LOOKS: &str = "at,name,role,action,session,lab,course,detail\r\n";
 
-/// Who they are to us: names, logins, notices, grants, vouchers.
+/// Who they are to us: names, other ids, logins, notices, grants, vouchers, what courses wrote of them.
 pub(super) async fn profile(ports: &Ports, person: &PersonView) -> Result<String, AppError> {
-    let traces = ports.store.person_traces(&person.subject).await?;
+    // whole, so that what is added there is not forgotten here
+    let Traces {
+        logins,
+        notices,
+        enrolments,
+        vouchers,
+        aliases,
+        extensions,
+        withheld,
+    } = ports.store.person_traces(&person.subject).await?;
     let mut names: Vec<&str> = person.sessions.iter().map(|s| s.name.as_str()).collect();
-    names.extend(traces.logins.iter().map(|l| l.name.as_str()));
+    names.extend(logins.iter().map(|l| l.name.as_str()));
     names.sort_unstable();
     names.dedup();
     let login = |l: &lab_core::launch::Login| {
@@ -46,8 +56,8 @@ pub(super) async fn profile(ports: &Ports, person: &PersonView) -> Result<String
         "subject": person.subject,
         "names": names,
         "kept": person.footprint,
-        "logins": traces.logins.iter().map(login).collect::<Vec<_>>(),
-        "enrolments": traces.enrolments.iter().map(|e| json!({
+        "logins": logins.iter().map(login).collect::<Vec<_>>(),
+        "enrolments": enrolments.iter().map(|e| json!({
             "course": e.course,
             "name": e.name,
             "cohort": e.cohort,
@@ -57,9 +67,21 @@ pub(super) async fn profile(ports: &Ports, person: &PersonView) -> Result<String
             "plan": e.plan,
             "enrolled_at": time(e.enrolled_at),
         })).collect::<Vec<_>>(),
-        "notices": traces.notices.iter().map(|n| json!({"version": n.version, "acknowledged_at": time(n.at)})).collect::<Vec<_>>(),
+        "notices": notices.iter().map(|n| json!({"version": n.version, "acknowledged_at": time(n.at)})).collect::<Vec<_>>(),
         "grants": person.grants.iter().map(grant).collect::<Vec<_>>(),
-        "vouchers": traces.vouchers.iter().map(voucher).collect::<Vec<_>>(),
+        "vouchers": vouchers.iter().map(voucher).collect::<Vec<_>>(),
+        "same_person": aliases.iter().map(|s| json!({"alias": s.alias, "subject": s.subject, "at": time(s.at)})).collect::<Vec<_>>(),
+        "extensions": extensions.iter().map(|e| json!({
+            "course": e.course,
+            "until": time(e.until),
+            "given_at": time(e.given_at),
+        })).collect::<Vec<_>>(),
+        "withheld": withheld.iter().map(|w| json!({
+            "course": w.course,
+            "plan": w.plan,
+            "why": w.why.code(),
+            "at": time(w.at),
+        })).collect::<Vec<_>>(),
     })))
 }
 
@@ -76,12 +98,12 @@ pub(super) fn session(s: &Session, history: &[TransitionRow]) -> String {
 
 pub(super) fn check(s: &Session, c: &CheckOutcome) -> String {
     line(&[
-        &s.id.to_string(),
-        s.lab.as_str(),
-        c.check.as_str(),
-        &c.passed.to_string(),
-        &c.points.to_string(),
-        &c.detail,
+        s.id.to_string(),
+        cell(s.lab.as_str()),
+        cell(c.check.as_str()),
+        c.passed.to_string(),
+        c.points.to_string(),
+        cell(&c.detail),
     ])
 }
 
@@ -90,16 +112,16 @@ pub(super) fn grade(row: &GradeRow) -> String {
     let (given, maximum) = points(row.grade);
     let (sent_given, sent_maximum) = points(row.sent.as_ref().map(|s| s.grade));
     line(&[
-        &row.target.registration.0,
-        row.target.course.as_str(),
-        row.target.lab.as_str(),
-        &row.target.title,
-        &given,
-        &maximum,
-        row.state.name(),
-        &sent_given,
-        &sent_maximum,
-        &row.sent.as_ref().map(|s| time(s.at)).unwrap_or_default(),
+        cell(&row.target.registration.0),
+        cell(row.target.course.as_str()),
+        cell(row.target.lab.as_str()),
+        cell(&row.target.title),
+        given,
+        maximum,
+        row.state.name().to_owned(),
+        sent_given,
+        sent_maximum,
+        row.sent.as_ref().map(|s| time(s.at)).unwrap_or_default(),
     ])
 }
 
@@ -113,12 +135,12 @@ pub(super) fn transaction(t: &Transaction) -> String {
     let session = t.session.map(|s| s.to_string()).unwrap_or_default();
     let entry = |(account, seconds): &(lab_core::metering::Account, i64)| {
         line(&[
-            &time(t.occurred_at),
-            t.kind.name(),
-            t.reason.as_deref().unwrap_or_default(),
-            &session,
-            &account.to_string(),
-            &seconds.to_string(),
+            time(t.occurred_at),
+            t.kind.name().to_owned(),
+            cell(t.reason.as_deref().unwrap_or_default()),
+            session.clone(),
+            cell(&account.to_string()),
+            seconds.to_string(),
         ])
     };
     t.entries.iter().map(entry).collect()
@@ -126,14 +148,14 @@ pub(super) fn transaction(t: &Transaction) -> String {
 
 pub(super) fn look(l: &Look) -> String {
     line(&[
-        &time(l.at),
-        &l.name,
-        l.role.name(),
-        &l.action,
-        &l.session.map(|s| s.to_string()).unwrap_or_default(),
-        l.lab.as_ref().map_or("", |l| l.as_str()),
-        l.course.as_ref().map_or("", |c| c.as_str()),
-        &l.detail,
+        time(l.at),
+        cell(&l.name),
+        l.role.name().to_owned(),
+        cell(&l.action),
+        l.session.map(|s| s.to_string()).unwrap_or_default(),
+        cell(l.lab.as_ref().map_or("", |l| l.as_str())),
+        cell(l.course.as_ref().map_or("", |c| c.as_str())),
+        cell(&l.detail),
     ])
 }
 
@@ -143,31 +165,4 @@ fn time(at: Timestamp) -> String {
 
 fn pretty(value: &Value) -> String {
     format!("{value:#}")
-}
-
-/// A line of CSV (RFC 4180). A text that begins like a formula must not become one in a spreadsheet; a number may be negative.
-fn line(cells: &[&str]) -> String {
-    let cell = |text: &&str| {
-        let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<i64>().is_err();
-        if !formula && !text.contains(['"', ',', '\r', '\n']) {
-            return (*text).to_owned();
-        }
-        format!("\"{}{}\"", if formula { "'" } else { "" }, text.replace('"', "\"\""))
-    };
-    let mut line = cells.iter().map(cell).collect::<Vec<_>>().join(",");
-    line.push_str("\r\n");
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::line;
-
-    #[test]
-    fn a_name_cannot_become_a_formula_and_a_number_may_be_negative() {
-        assert_eq!(
-            line(&["=1+1", "-5", "a,b", "say \"hi\""]),
-            "\"'=1+1\",-5,\"a,b\",\"say \"\"hi\"\"\"\r\n"
-        );
-    }
 }

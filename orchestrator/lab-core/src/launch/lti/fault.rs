@@ -154,6 +154,11 @@ faults! {
     // --- dynamic registration ---
     RegisterInvitation = 0, "lti-register-invitation", Invite,
         "This invitation is not known, has expired, or was already used.", "Cette invitation est inconnue, expirée ou déjà utilisée.";
+    RegisterTries = 0, "lti-register-tries", Invite,
+        "This invitation was tried as often as one may be.", "Cette invitation a été essayée autant de fois que permis.";
+    RegisterPace = 0, "lti-register-pace", Later,
+        "Very many registrations come from the network that you are in.",
+        "De très nombreux enregistrements viennent du réseau où vous êtes.";
     RegisterAddress = 0, "lti-register-address", Invite,
         "Your platform did not say where it describes itself, or not by an https address.",
         "Votre plateforme n’a pas indiqué où elle se décrit, ou pas par une adresse https.";

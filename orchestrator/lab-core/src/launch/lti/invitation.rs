@@ -23,6 +23,26 @@ use std::time::Duration;
 /// An administrator of a platform is written to, and has a free moment within a week.
 pub const INVITATION_TTL: Duration = Duration::from_hours(7 * 24);
 
+/// Tries of one invitation. A try that works is the last one. What goes wrong before it: an address, a name or firewall, a certificate, a proxy in
+/// between, a platform that says no: five things, each tried, mended and tried again three times, are 15; and some reloads. Each try asks two
+/// addresses of whoever came, so that one invitation has us ask 40.
+pub const INVITATION_TRIES_MAX: u32 = 20;
+
+/// Registrations that are begun from one address in a minute, of each replica: an administrator who mends and tries again does so every few
+/// seconds; ten who sit in one room at a training, three a minute each.
+pub const REGISTRATIONS_A_MINUTE: u32 = 30;
+
+/// What an invitation is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// It holds; this try is counted.
+    Good(Box<Invitation>),
+    /// [`INVITATION_TRIES_MAX`] were made.
+    Spent,
+    /// Not known, expired, or answered.
+    Unknown,
+}
+
 /// Where a platform is described within its own configuration, and we within ours.
 const PLATFORM: &str = "https://purl.imsglobal.org/spec/lti-platform-configuration";
 const TOOL: &str = "https://purl.imsglobal.org/spec/lti-tool-configuration";

@@ -31,8 +31,8 @@ pub use form::{Params, percent_encode};
 pub use guide::{Guide, GuideField, guides, invitation_guide};
 pub use initiation::{Initiation, auth_request};
 pub use invitation::{
-    Configuration, INVITATION_TTL, Invitation, Waiting, may_be_asked, place, read_configuration, read_registered,
-    tool_registration,
+    Configuration, INVITATION_TRIES_MAX, INVITATION_TTL, Invitation, REGISTRATIONS_A_MINUTE, Tried, Waiting,
+    may_be_asked, place, read_configuration, read_registered, tool_registration,
 };
 pub use members::{
     MEMBER_PAGES_MAX, MEMBERS_SCOPE, Member, Roster, members_of_token, members_page, members_request, read_members,

@@ -58,6 +58,9 @@ faults! {
     NotConfigured = "staff-not-configured", Course,
         "Nobody signs in here as staff: this installation has no sign-in set up.",
         "Personne ne se connecte ici comme membre de l’équipe : ce service n’a pas de connexion configurée.";
+    Pace = "staff-pace", Later,
+        "Very many sign-ins come from the network that you are in.",
+        "De très nombreuses connexions viennent du réseau où vous êtes.";
     ProviderUnreachable = "staff-provider-unreachable", Later,
         "The sign-in of your organisation does not answer.", "Le service de connexion de votre organisation ne répond pas.";
     ProviderWrong = "staff-provider-wrong", Administrator,

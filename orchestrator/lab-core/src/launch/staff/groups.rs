@@ -67,9 +67,16 @@ impl GroupRule {
     }
 }
 
-/// The first rule, in the order they were written, of a group that the person is in.
-pub fn rule_for<'a>(rules: &'a [GroupRule], groups: &[String]) -> Option<&'a GroupRule> {
-    rules.iter().find(|rule| groups.contains(&rule.group))
+/// What somebody may be here: the rules of groups that they are in, in the order they were written; what two groups give alike is there once.
+pub fn rules_for<'a>(rules: &'a [GroupRule], groups: &[String]) -> Vec<&'a GroupRule> {
+    let mut theirs: Vec<&GroupRule> = Vec::new();
+    for rule in rules.iter().filter(|rule| groups.contains(&rule.group)) {
+        let same = |r: &&GroupRule| (r.role, &r.course, &r.sponsor) == (rule.role, &rule.course, &rule.sponsor);
+        if !theirs.iter().any(same) {
+            theirs.push(rule);
+        }
+    }
+    theirs
 }
 
 /// The groups in a claim: a list of texts, or one text. A claim within another is named by a path (`realm_access.roles`), unless one of
@@ -102,24 +109,34 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_was_written_wins_and_no_rule_is_no_role() {
+    fn somebody_is_all_that_their_groups_give_in_the_order_it_was_written_and_no_group_is_no_role() {
         let rules = [
             rule("ops", Role::Operations, None, None),
             rule("ens", Role::Teacher, Some("net"), None),
             rule("ens", Role::Coach, Some("web"), None),
+            rule("staff", Role::Coach, Some("web"), None),
+            rule("staff", Role::Coach, Some("net"), None),
         ];
         let of = |groups: &[&str]| {
             let groups: Vec<String> = groups.iter().map(|g| (*g).to_owned()).collect();
-            rule_for(&rules, &groups).map(|r| r.role)
+            let course = |r: &GroupRule| r.course.as_ref().map_or("", |c| c.as_str()).to_owned();
+            let theirs = rules_for(&rules, &groups);
+            theirs.iter().map(|r| (r.role, course(r))).collect::<Vec<_>>()
         };
+        let (teacher, coach) = ((Role::Teacher, "net".to_owned()), (Role::Coach, "web".to_owned()));
         assert_eq!(
             of(&["ens", "ops"]),
-            Some(Role::Operations),
+            [(Role::Operations, String::new()), teacher.clone(), coach.clone()],
             "the order of the rules, not of the groups"
         );
-        assert_eq!(of(&["ens"]), Some(Role::Teacher));
-        assert_eq!(of(&["ENS", "ens2", ""]), None);
-        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["ens"]), [teacher.clone(), coach.clone()]);
+        assert_eq!(
+            of(&["staff", "ens"]),
+            [teacher, coach, (Role::Coach, "net".to_owned())],
+            "once what two groups give alike"
+        );
+        assert_eq!(of(&["ENS", "ens2", ""]), []);
+        assert_eq!(of(&[]), []);
     }
 
     #[test]

@@ -4,9 +4,13 @@ mod fault;
 mod groups;
 
 pub use fault::{StaffFault, StaffNext, StaffRefusal};
-pub use groups::{GROUPS_MAX, GroupRule, GroupRuleProblem, groups_of, rule_for};
+pub use groups::{GROUPS_MAX, GroupRule, GroupRuleProblem, groups_of, rules_for};
 
 use crate::{Subject, Timestamp, TokenHash};
+
+/// Sign-ins that are begun from one address in a minute, of each replica: a school of 300 who all sign in through one address within the three
+/// minutes before eight, and one in five of them twice. Each is a row for ten minutes, so that an address has 1,200 of them at most.
+pub const SIGN_INS_A_MINUTE: u32 = 120;
 
 /// A sign-in that was begun; secrets are hashes. That its state is used once is a row of `launch_used`.
 #[derive(Clone, Debug, PartialEq, Eq)]

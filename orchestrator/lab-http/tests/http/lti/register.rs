@@ -4,7 +4,10 @@ use super::lms::assert_refused;
 use crate::kit::{Answer, Kit};
 use axum::http::StatusCode;
 use lab_core::{
-    launch::{Role, lti::percent_encode},
+    launch::{
+        Role,
+        lti::{INVITATION_TRIES_MAX, REGISTRATIONS_A_MINUTE, percent_encode},
+    },
     port::LtiStore,
 };
 use serde_json::{Value, json};
@@ -241,4 +244,53 @@ async fn an_invitation_stays_good_until_the_platform_took_us() {
         .answers(REGISTRATION, 201, json!({"client_id": "aB3"}).to_string());
     assert_eq!(comes().await.status, StatusCode::OK);
     assert_eq!(office.kit.store.lti_registration_list().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_invitation_is_tried_so_often_and_then_the_page_says_to_ask_for_another() {
+    let mut office = Office::new().await;
+    let address = office.invite("moodle").await;
+    office.kit.platform.answers(CONFIGURATION, 404, "");
+    for _ in 0..INVITATION_TRIES_MAX {
+        let page = office.comes(&address, CONFIGURATION).await;
+        assert_refused(&page, "lti-register-configuration");
+        // a patient one: no minute has many of them
+        office.kit.clock.advance(std::time::Duration::from_mins(1));
+    }
+    office
+        .kit
+        .platform
+        .answers(CONFIGURATION, 200, configuration().to_string());
+    let asked = office.kit.platform.requests().len();
+    let page = office.comes(&address, CONFIGURATION).await;
+    assert_refused(&page, "lti-register-tries");
+    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(page.text.contains("ask for another invitation"), "{}", page.text);
+    assert!(page.text.contains("demandez une autre invitation"), "{}", page.text);
+    assert_eq!(office.kit.platform.requests().len(), asked, "nobody is asked any more");
+    // whoever runs the installation makes another one, and all is well
+    office.bearer = office.kit.sign_in("op", Role::Operations).await;
+    let anew = office.invite("moodle").await;
+    assert_eq!(office.comes(&anew, CONFIGURATION).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_address_tries_so_often_in_a_minute_whatever_it_was_given() {
+    let office = Office::new().await;
+    for n in 0..REGISTRATIONS_A_MINUTE {
+        let page = office
+            .comes(&format!("/lti/register?invitation=guess-{n}"), CONFIGURATION)
+            .await;
+        assert_refused(&page, "lti-register-invitation");
+    }
+    let address = office.invite("moodle").await;
+    let page = office.comes(&address, CONFIGURATION).await;
+    assert_refused(&page, "lti-register-pace");
+    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+    office.kit.clock.advance(std::time::Duration::from_mins(1));
+    assert_eq!(
+        office.comes(&address, CONFIGURATION).await.status,
+        StatusCode::OK,
+        "who had to wait used up nothing"
+    );
 }

@@ -4,8 +4,8 @@ use super::fixture::{at, at_once, fresh};
 use lab_core::{
     TokenHash,
     launch::lti::{
-        Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster,
-        SamePerson, Waiting,
+        Attempt, INVITATION_TRIES_MAX, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId,
+        RegistrationKey, Roster, SamePerson, Tried, Waiting,
     },
     port::{ErrorKind, LTI_ATTEMPTS_KEPT, Store},
 };
@@ -222,15 +222,10 @@ fn waiting(secs: i64, client_id: &str) -> Waiting {
 pub async fn an_invitation_is_answered_once_and_in_time(store: Arc<dyn Store>) {
     let open = invitation("moodle", "s-1");
     store.lti_invitation_put(&open).await.unwrap();
-    let find = async |secret, secs| {
-        store
-            .lti_invitation_find(TokenHash::of(secret), at(secs))
-            .await
-            .unwrap()
-    };
-    assert_eq!(find("s-1", 599).await, Some(open.clone()));
-    assert_eq!(find("s-1", 600).await, None);
-    assert_eq!(find("s-2", 0).await, None);
+    let tried = async |secret, secs| store.lti_invitation_try(TokenHash::of(secret), at(secs)).await.unwrap();
+    assert_eq!(tried("s-1", 599).await, Tried::Good(Box::new(open.clone())));
+    assert_eq!(tried("s-1", 600).await, Tried::Unknown);
+    assert_eq!(tried("s-2", 0).await, Tried::Unknown);
     let late = waiting(600, "c-0");
     assert!(!store.lti_invitation_answer(TokenHash::of("s-1"), &late).await.unwrap());
     assert!(
@@ -251,7 +246,31 @@ pub async fn an_invitation_is_answered_once_and_in_time(store: Arc<dyn Store>) {
     })
     .await;
     assert_eq!(many.iter().filter(|first| **first).count(), 1);
-    assert_eq!(find("s-1", 6).await, None, "it was used");
+    assert_eq!(tried("s-1", 6).await, Tried::Unknown, "it was used");
+}
+
+pub async fn an_invitation_is_tried_so_often_and_no_more_however_many_try_at_once(store: Arc<dyn Store>) {
+    let open = invitation("moodle", "s-1");
+    store.lti_invitation_put(&open).await.unwrap();
+    let other = invitation("other", "s-2");
+    store.lti_invitation_put(&other).await.unwrap();
+    let most = INVITATION_TRIES_MAX as usize;
+    let answers = at_once(2 * most, |_| {
+        let store = store.clone();
+        async move { store.lti_invitation_try(TokenHash::of("s-1"), at(5)).await.unwrap() }
+    })
+    .await;
+    let good = Tried::Good(Box::new(open));
+    assert_eq!(answers.iter().filter(|a| **a == good).count(), most);
+    assert_eq!(answers.iter().filter(|a| **a == Tried::Spent).count(), most);
+    let tried = async |secret: &str, secs| store.lti_invitation_try(TokenHash::of(secret), at(secs)).await.unwrap();
+    assert_eq!(tried("s-2", 5).await, Tried::Good(Box::new(other)), "each has its own");
+    assert_eq!(tried("s-1", 600).await, Tried::Unknown);
+    // whoever asks for another one begins anew
+    let anew = invitation("moodle", "s-3");
+    store.lti_invitation_put(&anew).await.unwrap();
+    assert_eq!(tried("s-1", 5).await, Tried::Unknown);
+    assert_eq!(tried("s-3", 5).await, Tried::Good(Box::new(anew)));
 }
 
 pub async fn a_platform_that_waits_is_no_registration_before_somebody_says_yes(store: Arc<dyn Store>) {

@@ -52,6 +52,7 @@ macro_rules! store_contract {
             a_retired_key_is_published_until_its_end
             refused_launches_are_kept_newest_first_and_not_for_ever
             an_invitation_is_answered_once_and_in_time
+            an_invitation_is_tried_so_often_and_no_more_however_many_try_at_once
             a_platform_that_waits_is_no_registration_before_somebody_says_yes
             a_name_is_one_platforms_whoever_comes_first
             an_invitation_that_nobody_answered_goes_and_who_waits_stays
@@ -60,6 +61,9 @@ macro_rules! store_contract {
         );
         $crate::store_contract!(@stage $open, staff:
             a_sign_in_under_way_is_there_until_it_expires
+            logins_are_listed_while_they_hold_oldest_first
+            a_revoked_login_opens_nothing_from_the_next_look_on
+            a_rotation_and_a_revocation_at_once_leave_no_login
         );
         $crate::store_contract!(@stage $open, entitlement:
             a_grant_is_issued_once
@@ -147,6 +151,8 @@ macro_rules! store_contract {
         );
         $crate::store_contract!(@stage $open, terms:
             a_trials_pot_is_given_exactly_and_a_person_has_one_seat
+            a_person_has_one_seat_of_a_trial_whichever_batch_it_is_of
+            fifty_who_want_a_seat_at_once_take_exactly_the_seats_there_are
             what_a_trial_gave_is_told_by_seat_and_by_lab
             a_resellers_terms_are_kept_as_they_were_agreed
             a_sites_statement_has_what_was_given_there_and_nothing_else

@@ -39,6 +39,7 @@ fn typed(subject: &str, course: &CourseId, code: u16, when: Timestamp) -> Redemp
         // the key that is not the batch's comes first
         hashes: vec![hash(code + 1000), hash(code)],
         subject: subject.into(),
+        typed_by: subject.into(),
         course: course.clone(),
         at: when,
     }
@@ -234,6 +235,18 @@ pub async fn who_guesses_has_to_wait_and_a_right_code_is_no_guess(store: Arc<dyn
         matches!(redeem(&school, "ada", 1).await, Redeemed::Granted { .. }),
         "others are not held up"
     );
+    // whoever types for her has guesses of their own, and hers are not the worse for them
+    for n in 0..=GUESSES_MAX {
+        let mut for_zoe = typed("zoe", &school.course, 500 + n as u16, at(0));
+        for_zoe.typed_by = "clerk".into();
+        let expected = if n < GUESSES_MAX {
+            VoucherRefusal::Unknown
+        } else {
+            VoucherRefusal::Guesses { again_at: at(3600) }
+        };
+        assert_eq!(refused(school.store.voucher_redeem(&for_zoe).await.unwrap()), expected);
+    }
+    assert!(matches!(redeem(&school, "zoe", 2).await, Redeemed::Granted { .. }));
     for _ in 0..2 * GUESSES_MAX {
         assert_eq!(refused(redeem(&school, "bob", 1).await), VoucherRefusal::Used);
     }

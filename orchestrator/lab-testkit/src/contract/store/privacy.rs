@@ -3,9 +3,10 @@
 use super::fixture::{School, at, at_once, fresh, used};
 use lab_core::{
     CheckId, SessionId, Subject,
-    entitlement::{Bilingual, Feature, Plan, Refusal},
+    courses::Extension,
+    entitlement::{Bilingual, Feature, Plan, Refusal, WhyWithheld, Withheld},
     journal::CheckOutcome,
-    launch::{Login, Role},
+    launch::{Login, Role, lti::SamePerson},
     metering::AlertOf,
     port::{
         Admission, AdmitRequest, AuditEvent, ChunkAppend, ErrorKind, RETENTION_LEASE, Session, SessionFilter, Store,
@@ -390,6 +391,33 @@ pub async fn a_persons_transactions_are_told_page_by_page_and_nobody_elses(store
     assert_eq!(paged, all);
 }
 
+/// Longer in a course, known by a second id, and refused what a launch asked for.
+async fn given_and_said(school: &School, who: &str) -> (Extension, SamePerson, Withheld) {
+    let extension = Extension {
+        course: school.course.clone(),
+        subject: who.into(),
+        until: at(5000),
+        given_at: at(3),
+    };
+    school.store.extension_put(&extension).await.unwrap();
+    let same = SamePerson {
+        alias: format!("other.example.org#{who}").as_str().into(),
+        subject: who.into(),
+        at: at(4),
+        by: "cli".into(),
+    };
+    school.store.same_person_put(&same).await.unwrap();
+    let withheld = Withheld {
+        subject: who.into(),
+        course: school.course.clone(),
+        plan: "GROUP".into(),
+        why: WhyWithheld::Spent,
+        at: at(5),
+    };
+    school.store.grant_withhold(&withheld).await.unwrap();
+    (extension, same, withheld)
+}
+
 pub async fn who_is_forgotten_leaves_a_ledger_that_adds_up_and_nothing_else(store: Arc<dyn Store>) {
     let school = School::open(store).await;
     let (ada, lin) = (worked(&school, "ada").await, worked(&school, "lin").await);
@@ -410,6 +438,8 @@ pub async fn who_is_forgotten_leaves_a_ledger_that_adds_up_and_nothing_else(stor
     let bearer = lab_core::TokenHash::of("bearer");
     store.login_create(&login, bearer).await.unwrap();
     store.audit_append(&event(1, "view", Some(ada.id))).await.unwrap();
+    let (extension, same, withheld) = given_and_said(&school, "ada").await;
+    given_and_said(&school, "lin").await;
     let sums = store.ledger_sums().await.unwrap();
     let before = store.person_footprint(&"ada".into()).await.unwrap();
     let there = Footprint {
@@ -421,10 +451,18 @@ pub async fn who_is_forgotten_leaves_a_ledger_that_adds_up_and_nothing_else(stor
         vouchers: 0,
         notices: 1,
         enrolments: 0,
+        extensions: 1,
+        aliases: 1,
+        withheld: 1,
         audit: 0,
     };
     assert_eq!(before, there);
-    assert_eq!(store.person_traces(&"ada".into()).await.unwrap().logins, [login]);
+    let traces = store.person_traces(&"ada".into()).await.unwrap();
+    assert_eq!(traces.logins, [login]);
+    assert_eq!(
+        (traces.extensions, traces.aliases, traces.withheld),
+        (vec![extension], vec![same], vec![withheld])
+    );
 
     let e = erasure("ada", 100);
     assert_eq!(store.person_erase(&e).await.unwrap(), Erased::Done(there));

@@ -7,7 +7,7 @@ use lab_core::{
     metering::{Period, Statement, StatementOf},
     port::Store,
 };
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 fn hash(n: u8) -> TokenHash {
     let mut bytes = [11; 32];
@@ -16,6 +16,10 @@ fn hash(n: u8) -> TokenHash {
 }
 
 async fn batch(school: &School, codes: u8, seconds: i64, terms: &VoucherTerms) -> VoucherBatchId {
+    batch_of(school, 0..codes, seconds, terms).await
+}
+
+async fn batch_of(school: &School, codes: Range<u8>, seconds: i64, terms: &VoucherTerms) -> VoucherBatchId {
     let batch = VoucherBatch {
         id: VoucherBatchId(fresh()),
         label: "trial".into(),
@@ -30,7 +34,7 @@ async fn batch(school: &School, codes: u8, seconds: i64, terms: &VoucherTerms) -
         sponsor: Some("acme".into()),
     };
     school.store.voucher_terms_put(batch.id, terms).await.unwrap();
-    let hashes: Vec<_> = (0..codes).map(hash).collect();
+    let hashes: Vec<_> = codes.map(hash).collect();
     school.store.voucher_create(&batch, &hashes).await.unwrap();
     batch.id
 }
@@ -39,6 +43,7 @@ fn redemption(school: &School, subject: &str, code: u8) -> Redemption {
     Redemption {
         hashes: vec![hash(code)],
         subject: subject.into(),
+        typed_by: subject.into(),
         course: school.course.clone(),
         at: at(0),
     }
@@ -101,6 +106,72 @@ pub async fn a_trials_pot_is_given_exactly_and_a_person_has_one_seat(store: Arc<
         redeem(&school, &who, own).await,
         Redeemed::Granted { new: false, .. }
     ));
+}
+
+pub async fn a_person_has_one_seat_of_a_trial_whichever_batch_it_is_of(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    // two batches of one trial, 25 seats each: whoever is seated is so for both, also of 50 clicks at once
+    batch_of(&school, 0..25, 3600, &trial(1_000_000)).await;
+    batch_of(&school, 25..50, 3600, &trial(1_000_000)).await;
+    let all: Vec<_> = (0..50).map(|i| redemption(&school, "ada", i)).collect();
+    let all = Arc::new(all);
+    let answers = at_once(50, |i| {
+        let (store, all) = (school.store.clone(), Arc::clone(&all));
+        async move { store.voucher_redeem(&all[i]).await.unwrap() }
+    })
+    .await;
+    let (seats, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|a| matches!(a, Redeemed::Granted { .. }));
+    assert_eq!(seats.len(), 1);
+    assert!(
+        refused.iter().all(|a| *a == Redeemed::Refused(VoucherRefusal::Seated)),
+        "{refused:?}"
+    );
+    assert_eq!(school.available(&"ada".into()).await, [3600]);
+    // a trial of somebody else is another one, and so is one of the same company after this has ended
+    let other = VoucherTerms {
+        trial: Some("other".into()),
+        ..trial(3600)
+    };
+    batch_of(&school, 50..51, 3600, &other).await;
+    assert!(matches!(redeem(&school, "ada", 50).await, Redeemed::Granted { .. }));
+    let next = VoucherTerms {
+        until: Some(at(90_000)),
+        ..trial(3600)
+    };
+    batch_of(&school, 51..52, 3600, &next).await;
+    let mut later = redemption(&school, "ada", 51);
+    assert_eq!(
+        school.store.voucher_redeem(&later).await.unwrap(),
+        Redeemed::Refused(VoucherRefusal::Seated)
+    );
+    later.at = at(50_000);
+    let seated = school.store.voucher_redeem(&later).await.unwrap();
+    assert!(matches!(seated, Redeemed::Granted { new: true, .. }), "{seated:?}");
+}
+
+pub async fn fifty_who_want_a_seat_at_once_take_exactly_the_seats_there_are(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    batch(&school, 20, 3600, &trial(1_000_000)).await;
+    // more people than codes: some have the same code, as when a paper is copied
+    let all: Vec<_> = (0..50)
+        .map(|i| redemption(&school, &format!("learner-{i}"), i % 20))
+        .collect();
+    let all = Arc::new(all);
+    let answers = at_once(50, |i| {
+        let (store, all) = (school.store.clone(), Arc::clone(&all));
+        async move { store.voucher_redeem(&all[i]).await.unwrap() }
+    })
+    .await;
+    let (seats, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|a| matches!(a, Redeemed::Granted { .. }));
+    assert_eq!(seats.len(), 20);
+    assert!(
+        refused.iter().all(|a| *a == Redeemed::Refused(VoucherRefusal::Used)),
+        "{refused:?}"
+    );
+    let told = &school.store.voucher_terms_list().await.unwrap()[0];
+    assert_eq!((told.seats.len(), told.sums().0), (20, 20 * 3600));
+    let state = &school.store.voucher_list().await.unwrap()[0];
+    assert_eq!((state.size, state.redeemed), (20, 20));
 }
 
 pub async fn what_a_trial_gave_is_told_by_seat_and_by_lab(store: Arc<dyn Store>) {

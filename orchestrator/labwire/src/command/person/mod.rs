@@ -131,6 +131,9 @@ fn print(footprint: &Footprint) {
         ("vouchers redeemed", footprint.vouchers),
         ("notices acknowledged", footprint.notices),
         ("courses that list them, people they coach", footprint.enrolments),
+        ("courses they have longer", footprint.extensions),
+        ("ids that are one with theirs", footprint.aliases),
+        ("courses that gave less than was asked", footprint.withheld),
         ("lines of the audit log by or about them", footprint.audit),
     ]
     .iter()
