@@ -18,6 +18,11 @@
   {{- range .Values.launchKeys.ids }}{{ $keys = append $keys (dict "id" . "secret_file" (printf "/etc/labwire/keys/%s" .)) }}{{ end -}}
   {{- $_ := set $c "keys" $keys -}}
 {{- end -}}
+{{- /* the ingress says who asks; more proxies before it are said in config.http.proxies */ -}}
+{{- $http := $c.http | default dict -}}
+{{- if and .Values.ingress.enabled (not (hasKey $http "proxies")) -}}
+  {{- $_ := set $c "http" (set $http "proxies" 1) -}}
+{{- end -}}
 {{- with .Values.staffLogin -}}
   {{- if .issuer -}}
     {{- $_ := set $c "staff_login" (dict "issuer" .issuer "client_id" .clientId "scopes" .scopes "groups_claim" .groupsClaim "roles" .roles) -}}

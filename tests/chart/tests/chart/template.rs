@@ -107,6 +107,21 @@ fn a_replica_has_the_time_it_needs_to_end() {
 }
 
 #[test]
+fn behind_an_ingress_people_are_told_apart_by_their_own_addresses() {
+    let proxies = |chart: &lab_chart::Rendered| at(&chart.config("labwire.yaml"), "http/proxies").clone();
+    assert_eq!(proxies(&production(&[])), 1);
+    assert_eq!(
+        proxies(&production(&["config.http.proxies=2"])),
+        2,
+        "a proxy before the ingress"
+    );
+    assert!(
+        proxies(&trial(&[])).is_null(),
+        "nobody stands in front, and a header would be believed"
+    );
+}
+
+#[test]
 fn autoscaling_alone_decides_how_many_replicas_there_are() {
     let chart = production(&["autoscaling.enabled=true", "autoscaling.terminalsPerReplica=800"]);
     assert!(
