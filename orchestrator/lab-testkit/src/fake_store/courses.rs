@@ -46,6 +46,11 @@ impl State {
         })
     }
 
+    /// The zone of a course's run.
+    pub fn course_zone(&self, course: &CourseId) -> Option<String> {
+        self.courses.runs.get(course)?.zone.clone()
+    }
+
     pub fn course_refusal(&self, course: &CourseId, subject: &Subject, at: Timestamp) -> Option<Refusal> {
         let extended = self.courses.extensions.get(&(course.clone(), subject.clone()));
         self.run(course)?.refusal(extended.map(|e| e.until), at)

@@ -155,6 +155,10 @@ impl State {
         let id = voucher_grant(code);
         if new {
             let batch = state.batch;
+            let over = self.course_refusal(&batch.course, &r.subject, r.at);
+            if let Some(refusal) = VoucherRefusal::of_course(over) {
+                return Ok(Redeemed::Refused(refusal));
+            }
             let terms = self.vouchers.terms.get(&batch.id).cloned().unwrap_or_default();
             let seated = |(_, (b, by)): (&TokenHash, &(VoucherBatchId, Option<Subject>))| {
                 *b == batch.id && by.as_ref() == Some(&r.subject)
