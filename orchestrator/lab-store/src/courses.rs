@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use lab_core::{
     CourseId, GrantId, LabId, Subject, Timestamp,
     courses::{
-        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, plan_grant,
+        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, Site,
+        SiteKind, plan_grant,
     },
     entitlement::{Grant, Plan, Refusal, source},
     port::{CourseStore, EnrolRequest, StoreError},
@@ -54,6 +55,12 @@ impl CourseStore for SqlStore {
     }
     async fn class_list(&self, course: Option<&CourseId>, after: Timestamp) -> Result<Vec<CourseClass>, StoreError> {
         read!(self, "class_list", class_list, course, after)
+    }
+    async fn site_put(&self, site: &Site) -> Result<(), StoreError> {
+        write!(self, "site_put", site.clone(), site_put)
+    }
+    async fn site_list(&self) -> Result<Vec<Site>, StoreError> {
+        read!(self, "site_list", site_list)
     }
     async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError> {
         self.db
@@ -227,12 +234,47 @@ async fn class_list(
     rows.iter().map(read).collect()
 }
 
+async fn site_put(tx: &mut Tx, site: &Site) -> Result<(), Failure> {
+    sqlx::query("INSERT INTO site (id, kind) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind")
+        .bind(site.id.as_str())
+        .bind(site.kind.code())
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+async fn site_list(conn: &mut AnyConnection) -> Result<Vec<Site>, Failure> {
+    let rows = sqlx::query("SELECT * FROM site").fetch_all(conn).await?;
+    let mut all = rows.iter().map(read_site).collect::<Result<Vec<_>, _>>()?;
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(all)
+}
+
+/// What kind of place a site is, where somebody said it.
+pub(crate) async fn site_kind(conn: &mut AnyConnection, id: &str) -> Result<Option<SiteKind>, Failure> {
+    let found = sqlx::query("SELECT * FROM site WHERE id = $1")
+        .bind(id)
+        .fetch_optional(conn);
+    Ok(found.await?.as_ref().map(read_site).transpose()?.map(|site| site.kind))
+}
+
+fn read_site(r: &AnyRow) -> Result<Site, Failure> {
+    let kind = row::text(r, "kind")?;
+    Ok(Site {
+        id: row::text(r, "id")?.into(),
+        kind: SiteKind::from_code(&kind).ok_or_else(|| Failure::Unreadable(format!("site kind {kind:?}")))?,
+    })
+}
+
 /// See [`CourseStore::enrol`].
 async fn enrol(tx: &mut Tx, request: &EnrolRequest) -> Result<Enrolled, Failure> {
     lock_course(tx, &request.course).await?;
     let there = enrolment_list(tx.conn(), &request.course).await?;
     let mut there: HashMap<Subject, Enrolment> = there.into_iter().map(|e| (e.subject.clone(), e)).collect();
     let mut done = Enrolled::default();
+    for site in &request.sites {
+        site_put(tx, site).await?;
+    }
     for person in &request.people {
         if person.course != request.course {
             let detail = format!("{} is of another course than {}", person.course, request.course);

@@ -20,7 +20,7 @@ pub use order::{
 pub use plan::{Bilingual, Feature, MINIMUM_TO_START_SECS, Offer, Plan, PlanProblem};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-pub use terms::{Seat, TermsState, VoucherTerms};
+pub use terms::{Sale, Seat, TermsState, VoucherTerms};
 pub use voucher::{
     BATCH_MAX, CODE_DIGITS, Code, GUESSES_MAX, GUESSES_WITHIN, Redeemed, Redemption, VoucherBatch, VoucherBatchState,
     VoucherRefusal, judge, voucher_grant,

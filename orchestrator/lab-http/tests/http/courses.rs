@@ -41,6 +41,7 @@ impl Kit {
             course: COURSE.into(),
             people: vec![person],
             plans: Vec::new(),
+            sites: Vec::new(),
             at: self.clock.now(),
         };
         self.store.enrol(&request).await.unwrap();

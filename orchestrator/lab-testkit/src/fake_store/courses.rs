@@ -3,9 +3,10 @@
 use super::{FakeStore, state::State};
 use async_trait::async_trait;
 use lab_core::{
-    CourseId, LabId, Subject, Timestamp,
+    CourseId, LabId, SiteId, Subject, Timestamp,
     courses::{
-        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, plan_grant,
+        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, Site,
+        SiteKind, plan_grant,
     },
     entitlement::{Grant, Plan, Refusal, source},
     port::{Course, CourseStore, EnrolRequest, StoreError},
@@ -17,6 +18,7 @@ pub(super) struct CourseTables {
     runs: BTreeMap<CourseId, CourseRun>,
     extensions: BTreeMap<(CourseId, Subject), Extension>,
     classes: BTreeMap<(CourseId, LabId, Timestamp), CourseClass>,
+    pub sites: BTreeMap<SiteId, SiteKind>,
     pub enrolments: BTreeMap<(CourseId, Subject), Enrolment>,
 }
 
@@ -67,6 +69,8 @@ impl State {
         let id = request.course.clone();
         self.titles.entry(id.clone()).or_insert(Course { id, title });
         let mut done = Enrolled::default();
+        let sites = request.sites.iter().map(|s| (s.id.clone(), s.kind));
+        self.courses.sites.extend(sites);
         for person in &request.people {
             let key = (person.course.clone(), person.subject.clone());
             let known = self.courses.enrolments.get(&key);
@@ -189,6 +193,23 @@ impl CourseStore for FakeStore {
             wanted.sort_by_key(|c| (c.starts_at, c.course.clone(), c.lab.clone()));
             wanted.truncate(CLASSES_MAX as usize);
             Ok(wanted)
+        })
+    }
+    async fn site_put(&self, site: &Site) -> Result<(), StoreError> {
+        self.run("site_put", |s| {
+            s.courses.sites.insert(site.id.clone(), site.kind);
+            Ok(())
+        })
+    }
+    async fn site_list(&self) -> Result<Vec<Site>, StoreError> {
+        self.run("site_list", |s| {
+            let all = s.courses.sites.iter();
+            Ok(all
+                .map(|(id, kind)| Site {
+                    id: id.clone(),
+                    kind: *kind,
+                })
+                .collect())
         })
     }
     async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError> {

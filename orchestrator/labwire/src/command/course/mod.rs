@@ -58,7 +58,8 @@ pub enum CourseCommand {
     /// List people in a course, from a spreadsheet: all of the file, or nothing when a row is wrong
     #[command(
         after_help = "Examples:\n  labwire course import net promo-2027.csv --dry-run\n  labwire course import net promo-2027.csv\n\n\
-                          The first line names the columns, in any order: id (identifiant), name (nom), cohort (cohorte), site, coach (tuteur), external \
+                          The first line names the columns, in any order: id (identifiant), name (nom), cohort (cohorte), site, site kind (type de \
+                          site: fablab, company or school), coach (tuteur), external \
                           (courriel, matricule), plan (formule). Only `id` is needed. It is the person as `labwire person ls` shows them: what \
                           `labwire link --learner` says, or, from a platform, its address, # and its own id.\n\
                           Who is listed with a plan gets a grant of it, once. The same file again changes nothing; a column that is left out changes nothing either."
