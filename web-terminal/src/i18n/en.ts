@@ -344,6 +344,7 @@ export const en = {
   'learner.watch-of': 'Watch {lab}, started {time}',
   'learner.replay-of': 'Replay of {lab}, started {time}',
   'learner.looks': 'Who looked',
+  'learner.look.link-person': 'linked the ids by which the learning platform names the learner',
   'learner.look.export-person': 'made a copy of all the learner’s data',
   'learner.no-looks': 'Nobody has looked at this learner’s labs.',
   'wall.past': 'Earlier labs',

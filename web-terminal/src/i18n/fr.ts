@@ -346,6 +346,7 @@ export const fr: Record<Key, string> = {
   'learner.watch-of': 'Regarder {lab}, lancé le {time}',
   'learner.replay-of': 'Revoir {lab}, lancé le {time}',
   'learner.looks': 'Qui a regardé',
+  'learner.look.link-person': 'a relié les identifiants sous lesquels la plateforme nomme l’apprenant',
   'learner.look.export-person': 'a fait une copie de toutes les données de l’apprenant',
   'learner.no-looks': 'Personne n’a regardé les TP de cet apprenant.',
   'wall.past': 'TP précédents',

@@ -83,6 +83,7 @@ fn file(subject: &str) -> StatementFile {
                 ],
             ),
         ],
+        site_kind: None,
     };
     let period = Period {
         from: at(-100),
