@@ -5,15 +5,15 @@ use crate::{
     db::{Db, Tx},
     entitlement,
     error::{During, Failure},
-    row,
+    grades, row,
     store::{read, write},
 };
 use async_trait::async_trait;
 use lab_core::{
     CourseId, GrantId, LabId, Subject, Timestamp,
     courses::{
-        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, Site,
-        SiteKind, plan_grant,
+        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, LabGrade,
+        Site, SiteKind, plan_grant,
     },
     entitlement::{Grant, Plan, Refusal, source},
     port::{CourseStore, EnrolRequest, StoreError},
@@ -72,6 +72,12 @@ impl CourseStore for SqlStore {
     }
     async fn enrolments_of(&self, subject: &Subject) -> Result<Vec<Enrolment>, StoreError> {
         read!(self, "enrolments_of", enrolments_of, subject)
+    }
+    async fn known_in(&self, course: &CourseId) -> Result<Vec<Subject>, StoreError> {
+        read!(self, "known_in", known_in, course)
+    }
+    async fn course_grades(&self, course: &CourseId) -> Result<Vec<LabGrade>, StoreError> {
+        read!(self, "course_grades", grades::of_course, course)
     }
     async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError> {
         write!(self, "unenrol", (course.clone(), subject.clone()), unenrol)
@@ -395,6 +401,22 @@ pub(crate) async fn enrolments_of(conn: &mut AnyConnection, subject: &Subject) -
         .await?;
     let mut all = rows.iter().map(read_enrolment).collect::<Result<Vec<_>, _>>()?;
     all.sort_by(|a, b| a.course.cmp(&b.course));
+    Ok(all)
+}
+
+async fn known_in(conn: &mut AnyConnection, course: &CourseId) -> Result<Vec<Subject>, Failure> {
+    let rows = sqlx::query(
+        "SELECT subject FROM enrolment WHERE course = $1 UNION SELECT subject FROM lab_grant WHERE course = $1
+         UNION SELECT subject FROM session WHERE course = $1",
+    )
+    .bind(course.as_str())
+    .fetch_all(conn)
+    .await?;
+    let mut all = rows
+        .iter()
+        .map(|r| row::text(r, "subject").map(Subject))
+        .collect::<Result<Vec<_>, _>>()?;
+    all.sort();
     Ok(all)
 }
 

@@ -3,7 +3,7 @@
 use super::StoreError;
 use crate::{
     CourseId, LabId, Subject, Timestamp,
-    courses::{CourseClass, CourseRun, Enrolled, Enrolment, Extension, Site},
+    courses::{CourseClass, CourseRun, Enrolled, Enrolment, Extension, LabGrade, Site},
     entitlement::Plan,
 };
 use async_trait::async_trait;
@@ -54,6 +54,11 @@ pub trait CourseStore: Send + Sync + 'static {
     async fn enrolment_list(&self, course: &CourseId) -> Result<Vec<Enrolment>, StoreError>;
     /// The courses somebody is in, by course.
     async fn enrolments_of(&self, subject: &Subject) -> Result<Vec<Enrolment>, StoreError>;
+    /// Everybody a course knows of: listed, given lab time, or with a run of a lab. By name.
+    async fn known_in(&self, course: &CourseId) -> Result<Vec<Subject>, StoreError>;
+    /// What the checks of a course's learners are worth, lab by lab, over all runs ([`crate::grading::grade_of`]). By person, then lab; labs without
+    /// points, and runs in which nothing was checked, are none.
+    async fn course_grades(&self, course: &CourseId) -> Result<Vec<LabGrade>, StoreError>;
     /// Takes somebody out of a course; whether they were in it. Their grants and sessions stay.
     async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError>;
 }

@@ -5,13 +5,13 @@ use async_trait::async_trait;
 use lab_core::{
     CourseId, LabId, SiteId, Subject, Timestamp,
     courses::{
-        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, Site,
-        SiteKind, plan_grant,
+        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, LabGrade,
+        Site, SiteKind, plan_grant,
     },
     entitlement::{Grant, Plan, Refusal, source},
     port::{Course, CourseStore, EnrolRequest, StoreError},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
 pub(super) struct CourseTables {
@@ -223,6 +223,28 @@ impl CourseStore for FakeStore {
     }
     async fn enrolments_of(&self, subject: &Subject) -> Result<Vec<Enrolment>, StoreError> {
         self.run("enrolments_of", |s| Ok(s.enrolments_of(subject)))
+    }
+    async fn known_in(&self, course: &CourseId) -> Result<Vec<Subject>, StoreError> {
+        self.run("known_in", |s| {
+            let listed = s.courses.enrolments.values().filter(|e| e.course == *course);
+            let mut all: BTreeSet<Subject> = listed.map(|e| e.subject.clone()).collect();
+            let given = s.grants.values().filter(|g| g.course == *course);
+            all.extend(given.map(|g| g.subject.clone()));
+            let ran = s.sessions.values().filter(|r| r.course == *course);
+            all.extend(ran.map(|r| r.subject.clone()));
+            Ok(all.into_iter().collect())
+        })
+    }
+    async fn course_grades(&self, course: &CourseId) -> Result<Vec<LabGrade>, StoreError> {
+        self.run("course_grades", |s| {
+            let ran = s.sessions.values().filter(|r| r.course == *course);
+            let each: BTreeSet<(Subject, LabId)> = ran.map(|r| (r.subject.clone(), r.lab.clone())).collect();
+            let grade = |(subject, lab): (Subject, LabId)| {
+                let grade = s.worth(&subject, course, &lab)?;
+                Some(LabGrade { subject, lab, grade })
+            };
+            Ok(each.into_iter().filter_map(grade).collect())
+        })
     }
     async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError> {
         self.run("unenrol", |s| {

@@ -192,6 +192,7 @@ macro_rules! store_contract {
             a_line_item_that_is_found_is_everybodys
             a_crowd_of_one_platform_does_not_hide_anothers_grade
             a_learner_has_their_own_grades_and_nobody_elses
+            what_a_courses_labs_are_worth_is_told_for_everybody_it_knows_of
         );
         $crate::store_contract!(@stage $open, privacy:
             nobody_starts_before_they_were_told_and_nobody_is_told_twice

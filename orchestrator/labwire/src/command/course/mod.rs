@@ -1,6 +1,7 @@
 //! `labwire course`: when a course's labs can be started, and who is in it.
 
 mod class;
+mod indicators;
 mod people;
 mod run;
 
@@ -74,6 +75,22 @@ pub enum CourseCommand {
         #[arg(value_name = "COURSE")]
         course: String,
     },
+    /// How a run went, in five numbers with their denominators: enrolled, started, diligent, success, diligent success
+    #[command(
+        after_help = "Examples:\n  labwire course indicators net --first-week static-routes --second-week ospf-triangle\n  \
+                          labwire course indicators net --first-week static-routes --second-week ospf-triangle --pass 60 --csv > net.csv\n\n\
+                          Enrolled is who is listed, was given lab time or ran a lab. Who had a check of a lab run, whatever came of it, has started and done that lab: \
+                          a zero is a result. Nobody is named."
+    )]
+    Indicators(indicators::IndicatorArgs),
+    /// How many of those who started a course started the next ones too
+    #[command(after_help = "Example:\n  labwire course funnel net-basics net-lan net-qos\n\n\
+                      People are one over several courses where their ids are: by LTI 1.3, or after `labwire person link`.")]
+    Funnel {
+        /// In their order
+        #[arg(value_name = "COURSE", required = true, num_args = 2..)]
+        courses: Vec<String>,
+    },
     /// Take somebody off a course's list; their lab time stays
     #[command(after_help = "Example:\n  labwire course remove net ada")]
     Remove {
@@ -97,6 +114,8 @@ pub async fn run(config: &Config, command: CourseCommand) -> Result<ExitCode> {
         CourseCommand::Import(args) => people::import(config, args).await,
         CourseCommand::Export(args) => people::export(config, args).await,
         CourseCommand::People { course } => people::people(config, &course.into()).await,
+        CourseCommand::Indicators(args) => indicators::indicators(config, args).await,
+        CourseCommand::Funnel { courses } => indicators::going_on(config, courses).await,
         CourseCommand::Remove { course, person } => people::remove(config, &course.into(), &person.into()).await,
     }
 }
