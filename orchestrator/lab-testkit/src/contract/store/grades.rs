@@ -7,10 +7,7 @@ use lab_core::{
     journal::CheckOutcome,
     lab::LabVersion,
     launch::lti::RegistrationId,
-    port::{
-        Admission, ErrorKind, GRADES_DUE_MAX, GradeChange, GradeCounts, GradeWrite, OUTBOX_LEASE, Session,
-        Store,
-    },
+    port::{Admission, ErrorKind, GRADES_DUE_MAX, GradeChange, GradeCounts, GradeWrite, OUTBOX_LEASE, Session, Store},
 };
 use std::{sync::Arc, time::Duration};
 
