@@ -77,7 +77,7 @@ test('who has used their time of the day is told when there is more, and which p
   await enter(first, link('emilie', 'shell'));
   const { fr, en, page } = await told('emilie', 'another', 'daily-cap');
   assert.match(fr, /Votre temps de TP du jour est utilisé[\s\S]*10[\s\u00a0\u202f]min[\s\S]*par jour[\s\S]*à partir du[\s\S]*00:00[\s\S]*Un TP déjà lancé continue[\s\S]*Toute la journée[\s\S]*150 €/);
-  assert.match(en, /Your lab time of today is used[\s\S]*10[\s\u00a0]min[\s\S]*a day[\s\S]*more from[\s\S]*00:00[\s\S]*A lab that runs already goes on[\s\S]*All day[\s\S]*€150/);
+  assert.match(en, /Your lab time of today is used[\s\S]*10[\s\u00a0]min[\s\S]*a day[\s\S]*more from[\s\S]*(00:00|12:00\sAM)[\s\S]*A lab that runs already goes on[\s\S]*All day[\s\S]*€150/);
   assert.doesNotMatch(en, /One at a time/, 'a plan that allows no more is no help');
   assert.equal(await part(page, 'redeem').count(), 0, 'time is not what is missing');
   // as the page says: what runs goes on

@@ -314,7 +314,7 @@ impl State {
         let held = self.balance(&Account::Hold(session.id));
         let mut grants = self.grants_of(&session.subject, Some(&session.course));
         grants.retain(|g| self.plans.get(&g.grant.plan).is_some_and(|p| p.labs));
-        let most = self.day_left(&session, at);
+        let most = self.day_left(session, at);
         self.reserve(session.id, &mut grants, total.saturating_sub(held).clamp(0, most), at)
     }
 

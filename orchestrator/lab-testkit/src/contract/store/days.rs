@@ -91,7 +91,7 @@ async fn begun(school: &School, lab: &str, when: Timestamp) -> Session {
     let session = step(school, &session, SessionEvent::Provision, |t| t.at = when).await;
     let ready = Some((10_000_000, when.plus(std::time::Duration::from_hours(1))));
     step(school, &session, SessionEvent::Ready, |t| {
-        (t.at, t.ready) = (when, ready)
+        (t.at, t.ready) = (when, ready);
     })
     .await
 }
