@@ -68,9 +68,14 @@ impl Postgres {
         let file = self.dir.path().join("postgres/data/postmaster.pid");
         let text = std::fs::read_to_string(&file)?;
         let server = text.lines().next().context("its first line is a process")?;
-        let mut all = children(server)?;
-        all.push(server.to_owned());
-        Command::new("kill").arg("-KILL").args(&all).status()?;
+        // the server first: it starts again what dies below it
+        let mut all = vec![server.to_owned()];
+        all.extend(children(server)?);
+        Command::new("kill")
+            .arg("-KILL")
+            .args(&all)
+            .stderr(Stdio::null())
+            .status()?;
         eventually("the database is dead", Duration::from_secs(30), || async {
             Ok((!all.iter().any(|pid| is_alive(pid))).then_some(()))
         })

@@ -57,7 +57,7 @@ enum Command {
     /// Who pays in learners' place
     #[command(subcommand)]
     Sponsor(sponsor::SponsorCommand),
-    /// Places where learners are: FabLabs, companies, schools
+    /// Places where learners are: fab labs, companies, schools
     #[command(subcommand)]
     Site(site::SiteCommand),
     Refund(refund::RefundArgs),
