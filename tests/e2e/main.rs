@@ -1,11 +1,12 @@
 //! Labwire from outside, with everything real: the binary, the database, the agents, the engine, the shipped labs.
 //!
-//! `flow` is what people do, `labs` proves the shipped labs with their solutions, `chaos` is what goes wrong. Tests whose
+//! `flow` is what people do, `labs` proves the shipped labs with their solutions, `chaos` and `database` are what goes wrong. Tests whose
 //! name begins with `docker_` share one engine (see `.config/nextest.toml`).
 
 mod accounts;
 mod chaos;
 mod cluster;
+mod database;
 mod flow;
 mod hostile;
 mod labs;

@@ -33,7 +33,7 @@ pub use receiver::{Hook, Receiver};
 pub use replicas::Replicas;
 pub use report::{Measures, Must, Report, percentile};
 pub use server::{GONE_WITHIN, Options, Runtime, Server};
-pub use services::{database, drop_database, psql, script};
+pub use services::{Postgres, database, drop_database, psql, script};
 pub use tab::{Pace, Tab, TerminalView};
 pub use typist::{Typed, come_back, type_on};
 pub use upgrade::{Class, Upgrade, Wrong, journal, killed_replica, output, prove_recorded, rolling_upgrade};

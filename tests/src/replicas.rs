@@ -6,7 +6,7 @@ use crate::{
     door::Door,
     eventually,
     machine::{agent_binary, agents_below, free_port},
-    services::{checked, database, drop_database, objects, script},
+    services::{beside, checked, database_on, objects, parts, psql, script},
 };
 use anyhow::{Context, Result, bail, ensure};
 use bytes::BytesMut;
@@ -39,6 +39,8 @@ pub struct Replicas {
     /// Before the object storage.
     pub objects: Gate,
     pub door: Door,
+    /// Where the database's server listens, past the gate.
+    server: String,
     nodes: Vec<Node>,
     dir: TempDir,
 }
@@ -53,11 +55,16 @@ struct Node {
 impl Replicas {
     /// Makes database, bucket and configuration, migrates, starts `count` replicas and waits until the door leads to all of them.
     pub async fn start(count: usize, lab: &str) -> Result<Self> {
+        Self::start_on(&script("postgres", &["start"])?, count, lab).await
+    }
+
+    /// [`Replicas::start`], with a database on the server at this address.
+    pub async fn start_on(server: &str, count: usize, lab: &str) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("lw-").tempdir()?;
         let installation = format!("e2e-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let (database, address) = database(&installation, "127.0.0.1")?;
+        let (database, address) = database_on(server, &installation, "127.0.0.1")?;
         let objects = objects(&installation, "127.0.0.1").await?;
         std::fs::create_dir_all(dir.path().join("labs/shell"))?;
         std::fs::write(dir.path().join("labs/shell/lab.yaml"), lab)?;
@@ -96,6 +103,7 @@ impl Replicas {
             database,
             objects,
             door: Door::before(listener, addresses)?,
+            server: server.to_owned(),
             nodes,
             dir,
         };
@@ -208,9 +216,19 @@ impl Replicas {
 
     /// Past the gate.
     fn database_address(&self) -> Result<String> {
-        let server = script("postgres", &["status"])?;
-        let (authority, _) = server.rsplit_once('/').context("an address")?;
-        Ok(format!("{authority}/{}", self.installation))
+        beside(&self.server, &self.installation)
+    }
+
+    /// Says or asks the database something, past the gate; the rows, without headings.
+    pub fn sql(&self, statement: &str) -> Result<String> {
+        Ok(psql(&self.database_address()?, statement)?.trim().to_owned())
+    }
+
+    /// The database's server has moved; the gate leads there from now on.
+    pub fn database_moved(&mut self, server: &str) -> Result<()> {
+        server.clone_into(&mut self.server);
+        self.database.lead_to(parts(server)?.1);
+        Ok(())
     }
 
     /// The end of each replica's log.
@@ -220,6 +238,13 @@ impl Replicas {
 
     /// Gives a learner of the course `net` an hour, signs them in through the door and starts the lab.
     pub async fn learner(&self, name: &str) -> Result<(Api, String)> {
+        let api = self.arrived(name).await?;
+        let session = api.start("shell").await?;
+        Ok((api, session))
+    }
+
+    /// Gives a learner of the course `net` an hour and signs them in through the door.
+    pub async fn arrived(&self, name: &str) -> Result<Api> {
         let grant = [
             "--learner",
             name,
@@ -232,9 +257,7 @@ impl Replicas {
         ];
         self.cli(&[&["grant"][..], &grant].concat())?;
         let link = ["--learner", name, "--name", name, "--course", "net", "--lab", "shell"];
-        let api = Api::launch(&self.url, &self.token(&link)?).await?;
-        let session = api.start("shell").await?;
-        Ok((api, session))
+        Api::launch(&self.url, &self.token(&link)?).await
     }
 
     /// Signs staff of the course `net` in at `url`: the door's, or one replica's.
@@ -362,6 +385,8 @@ impl Drop for Replicas {
         for pid in self.agents() {
             let _ = std::process::Command::new("kill").args(["-KILL", &pid]).status();
         }
-        drop_database(&self.installation);
+        // a server that was killed has nothing left to remove
+        let drop = format!("drop database if exists \"{}\" with (force)", self.installation);
+        let _ = psql(&self.server, &drop);
     }
 }

@@ -93,9 +93,9 @@ impl AppError {
             Self::Entitlement(r) => match r.as_ref() {
                 Refusal::NoLabs { .. } => "your plan in this course has no labs".into(),
                 Refusal::NoTime { .. } => "no lab time is left".into(),
-                Refusal::DailyCap { cap, again_at } => {
+                Refusal::DailyCap { cap, again_at, .. } => {
                     format!(
-                        "your plan allows {} minutes in 24 hours; there is more from {again_at}",
+                        "your plan allows {} minutes a day; there is more from {again_at}",
                         cap / 60
                     )
                 }

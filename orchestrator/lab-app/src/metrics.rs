@@ -14,7 +14,7 @@ pub struct Metrics {
     pub pool_sandboxes: IntGaugeVec,
     /// Pool sandboxes removed without having served, by reason.
     pub pool_drained_total: IntCounterVec,
-    /// New sessions of labs that have a pool: `warm`, or `cold` when the pool had none ready.
+    /// New sessions of labs that have a pool, of the settings or of a class that is open: `warm`, or `cold` when it had none ready.
     pub pool_claims_total: IntCounterVec,
     /// Codes that learners typed, by what came of them: `redeemed`, `again`, or why not.
     pub vouchers_total: IntCounterVec,

@@ -160,6 +160,7 @@ fn next_step(code: &str, status: StatusCode) -> &'static str {
         "voucher-unknown" => "compare it with the paper: letters and digits, 16 of them",
         "voucher-used" | "voucher-expired" | "voucher-revoked" => "ask who gave it to you for another one",
         "voucher-pot-empty" => "ask your company for more lab time, or redeem another voucher",
+        "voucher-course-closed" => "keep the code, ask your teacher for an extension, then redeem it",
         "voucher-seated" => "use the seat you have; give this code to a colleague",
         "voucher-other-course" => "open a lab of that course, and redeem it there",
         "learner-unknown" => {

@@ -5,14 +5,15 @@ use crate::{
     db::{Db, Tx},
     entitlement,
     error::{During, Failure},
-    row,
+    grades, row,
     store::{read, write},
 };
 use async_trait::async_trait;
 use lab_core::{
     CourseId, GrantId, LabId, Subject, Timestamp,
     courses::{
-        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, plan_grant,
+        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, LabGrade,
+        Site, SiteKind, plan_grant,
     },
     entitlement::{Grant, Plan, Refusal, source},
     port::{CourseStore, EnrolRequest, StoreError},
@@ -55,6 +56,12 @@ impl CourseStore for SqlStore {
     async fn class_list(&self, course: Option<&CourseId>, after: Timestamp) -> Result<Vec<CourseClass>, StoreError> {
         read!(self, "class_list", class_list, course, after)
     }
+    async fn site_put(&self, site: &Site) -> Result<(), StoreError> {
+        write!(self, "site_put", site.clone(), site_put)
+    }
+    async fn site_list(&self) -> Result<Vec<Site>, StoreError> {
+        read!(self, "site_list", site_list)
+    }
     async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError> {
         self.db
             .write_within(ENROL_WITHIN, "enrol", request.clone(), |tx, r| Box::pin(enrol(tx, r)))
@@ -65,6 +72,12 @@ impl CourseStore for SqlStore {
     }
     async fn enrolments_of(&self, subject: &Subject) -> Result<Vec<Enrolment>, StoreError> {
         read!(self, "enrolments_of", enrolments_of, subject)
+    }
+    async fn known_in(&self, course: &CourseId) -> Result<Vec<Subject>, StoreError> {
+        read!(self, "known_in", known_in, course)
+    }
+    async fn course_grades(&self, course: &CourseId) -> Result<Vec<LabGrade>, StoreError> {
+        read!(self, "course_grades", grades::of_course, course)
     }
     async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError> {
         write!(self, "unenrol", (course.clone(), subject.clone()), unenrol)
@@ -239,12 +252,47 @@ async fn class_list(
     rows.iter().map(read).collect()
 }
 
+async fn site_put(tx: &mut Tx, site: &Site) -> Result<(), Failure> {
+    sqlx::query("INSERT INTO site (id, kind) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind")
+        .bind(site.id.as_str())
+        .bind(site.kind.code())
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+async fn site_list(conn: &mut AnyConnection) -> Result<Vec<Site>, Failure> {
+    let rows = sqlx::query("SELECT * FROM site").fetch_all(conn).await?;
+    let mut all = rows.iter().map(read_site).collect::<Result<Vec<_>, _>>()?;
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(all)
+}
+
+/// What kind of place a site is, where somebody said it.
+pub(crate) async fn site_kind(conn: &mut AnyConnection, id: &str) -> Result<Option<SiteKind>, Failure> {
+    let found = sqlx::query("SELECT * FROM site WHERE id = $1")
+        .bind(id)
+        .fetch_optional(conn);
+    Ok(found.await?.as_ref().map(read_site).transpose()?.map(|site| site.kind))
+}
+
+fn read_site(r: &AnyRow) -> Result<Site, Failure> {
+    let kind = row::text(r, "kind")?;
+    Ok(Site {
+        id: row::text(r, "id")?.into(),
+        kind: SiteKind::from_code(&kind).ok_or_else(|| Failure::Unreadable(format!("site kind {kind:?}")))?,
+    })
+}
+
 /// See [`CourseStore::enrol`].
 async fn enrol(tx: &mut Tx, request: &EnrolRequest) -> Result<Enrolled, Failure> {
     lock_course(tx, &request.course).await?;
     let there = enrolment_list(tx.conn(), &request.course).await?;
     let mut there: HashMap<Subject, Enrolment> = there.into_iter().map(|e| (e.subject.clone(), e)).collect();
     let mut done = Enrolled::default();
+    for site in &request.sites {
+        site_put(tx, site).await?;
+    }
     for person in &request.people {
         if person.course != request.course {
             let detail = format!("{} is of another course than {}", person.course, request.course);
@@ -365,6 +413,22 @@ pub(crate) async fn enrolments_of(conn: &mut AnyConnection, subject: &Subject) -
         .await?;
     let mut all = rows.iter().map(read_enrolment).collect::<Result<Vec<_>, _>>()?;
     all.sort_by(|a, b| a.course.cmp(&b.course));
+    Ok(all)
+}
+
+async fn known_in(conn: &mut AnyConnection, course: &CourseId) -> Result<Vec<Subject>, Failure> {
+    let rows = sqlx::query(
+        "SELECT subject FROM enrolment WHERE course = $1 UNION SELECT subject FROM lab_grant WHERE course = $1
+         UNION SELECT subject FROM session WHERE course = $1",
+    )
+    .bind(course.as_str())
+    .fetch_all(conn)
+    .await?;
+    let mut all = rows
+        .iter()
+        .map(|r| row::text(r, "subject").map(Subject))
+        .collect::<Result<Vec<_>, _>>()?;
+    all.sort();
     Ok(all)
 }
 

@@ -1,9 +1,9 @@
 //! Stage 2, entitlement: grants, and admission in one transaction.
 
-use crate::{costs, courses, db::Tx, error::Failure, ledger, operations, pool, privacy, provisioning, row};
+use crate::{costs, courses, days, db::Tx, error::Failure, ledger, operations, pool, privacy, provisioning, row};
 use lab_core::{
     CourseId, GrantId, PlanId, SandboxId, SessionId, SiteId, SponsorId, Subject, Timestamp,
-    entitlement::{DAY, DayUse, Grant, GrantBalance, Refusal, TimeLeft, draw, source},
+    entitlement::{Grant, GrantBalance, Refusal, TimeLeft, draw, source},
     metering::{Account, Transaction, TxKind},
     operations::LaunchPause,
     port::{Admission, AdmitRequest, Session},
@@ -328,9 +328,8 @@ async fn spendable(
 pub(crate) async fn reserve(tx: &mut Tx, session: &Session, want: i64, at: Timestamp) -> Result<i64, Failure> {
     match spendable(tx, &session.subject, &session.course, at).await? {
         Ok(terms) => {
-            let cap = daily_cap(tx.conn(), &session.plan).await?;
-            let today = day_use(tx.conn(), (&session.subject, &session.course, &session.plan), at).await?;
-            hold(tx, session.id, terms, want.min(today.left(cap)), at).await
+            let most = days::left_of(tx.conn(), session, at).await?;
+            hold(tx, session.id, terms, want.min(most), at).await
         }
         Err(_) => Ok(0),
     }
@@ -343,53 +342,12 @@ pub(crate) async fn time_left(conn: &mut AnyConnection, id: SessionId, at: Times
     let terms = terms(conn, &session.subject, Some(&session.course)).await?;
     let valid: Vec<&Terms> = terms.iter().filter(|t| t.labs && t.is_valid(at)).collect();
     let unspent: i64 = valid.iter().map(|t| t.balance.available.max(0)).sum();
-    let cap = daily_cap(conn, &session.plan).await?;
-    // without a cap there is no need to add a day up
-    let most = if cap.is_some() {
-        let today = day_use(conn, (&session.subject, &session.course, &session.plan), at).await?;
-        today.left(cap)
-    } else {
-        i64::MAX
-    };
+    let most = days::left_of(conn, &session, at).await?;
     let available = unspent.min(most);
     Ok(TimeLeft {
         available,
         granted: valid.iter().map(|t| t.balance.grant.seconds).sum(),
         unspent,
-    })
-}
-
-async fn daily_cap(conn: &mut AnyConnection, plan: &PlanId) -> Result<Option<i64>, Failure> {
-    let r = sqlx::query("SELECT daily_secs_max FROM plan WHERE id = $1")
-        .bind(plan.as_str())
-        .fetch_one(conn)
-        .await?;
-    row::int_opt(&r, "daily_secs_max")
-}
-
-/// What a learner's sessions under a plan took of their last 24 hours: what they hold, or were billed.
-async fn day_use(
-    conn: &mut AnyConnection,
-    (subject, course, plan): (&Subject, &CourseId, &PlanId),
-    at: Timestamp,
-) -> Result<DayUse, Failure> {
-    let r = sqlx::query(
-        "SELECT CAST(COALESCE(SUM(CASE WHEN u.session IS NOT NULL THEN u.billed_seconds ELSE
-                 (SELECT CAST(COALESCE(SUM(e.seconds), 0) AS BIGINT) FROM ledger_entry e WHERE e.account = 'hold:' || s.id)
-             END), 0) AS BIGINT) AS secs,
-             MIN(s.requested_at) AS since
-         FROM session s LEFT JOIN usage u ON u.session = s.id
-         WHERE s.subject = $1 AND s.course = $2 AND s.plan = $3 AND s.requested_at > $4 AND s.state <> 'failed'",
-    )
-    .bind(subject.as_str())
-    .bind(course.as_str())
-    .bind(plan.as_str())
-    .bind(at.minus(DAY).0)
-    .fetch_one(conn)
-    .await?;
-    Ok(DayUse {
-        secs: row::int(&r, "secs")?,
-        since: row::time_opt(&r, "since")?,
     })
 }
 
@@ -451,11 +409,18 @@ pub(crate) async fn admit(tx: &mut Tx, r: &AdmitRequest) -> Result<Admission, Fa
     if available < minimum {
         return Ok(Admission::Refused(Refusal::NoTime { available }));
     }
-    let today = day_use(tx.conn(), (&r.subject, &r.course, &plan), r.at).await?;
-    if let Some(cap) = cap.filter(|_| today.left(cap) < minimum) {
-        let again_at = today.again_at(r.at);
-        return Ok(Admission::Refused(Refusal::DailyCap { cap, again_at }));
-    }
+    let most = match cap {
+        Some(cap) => {
+            let days = days::of(tx.conn(), (&r.subject, &r.course, &plan), r.at).await?;
+            let left = days.sum.left(Some(cap), r.at);
+            if left < minimum {
+                let (again_at, zone) = (days.sum.today.until, days.zone);
+                return Ok(Admission::Refused(Refusal::DailyCap { cap, again_at, zone }));
+            }
+            left
+        }
+        None => i64::MAX,
+    };
     if let Some(version) = &r.notice
         && !privacy::told(tx, &r.subject, version).await?
     {
@@ -467,7 +432,7 @@ pub(crate) async fn admit(tx: &mut Tx, r: &AdmitRequest) -> Result<Admission, Fa
     let (id, sandbox) = warm.unwrap_or((r.session, SandboxId(r.session.0)));
     provisioning::insert(tx, r, &plan, (id, sandbox, warm.is_some())).await?;
     costs::freeze(tx, id, &r.digest).await?;
-    hold(tx, id, terms, r.hold_secs.max(minimum).min(today.left(cap)), r.at).await?;
+    hold(tx, id, terms, r.hold_secs.max(minimum).min(most), r.at).await?;
     if warm.is_some() {
         return provisioning::begin(tx, id, r.at).await.map(Admission::Admitted);
     }

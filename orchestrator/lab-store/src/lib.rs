@@ -18,6 +18,7 @@ mod blobs;
 mod checks;
 mod costs;
 mod courses;
+mod days;
 mod db;
 mod dialect;
 mod entitlement;

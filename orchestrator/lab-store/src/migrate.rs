@@ -31,6 +31,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "invitation_tries",
         include_str!("../migrations/0015_invitation_tries.sql"),
     ),
+    ("money_sites", include_str!("../migrations/0016_money.sql")),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

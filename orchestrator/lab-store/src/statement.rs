@@ -1,6 +1,6 @@
 //! What a statement is made of: grants of a scope, sessions that drew on them, transactions of both.
 
-use crate::{entitlement::read_grant, error::Failure, ledger, metering, row};
+use crate::{courses, entitlement::read_grant, error::Failure, ledger, metering, row, voucher_terms};
 use lab_core::{
     Timestamp,
     metering::{StatementFacts, StatementGrant, StatementOf, StatementSession},
@@ -31,10 +31,11 @@ pub(crate) async fn facts(
 ) -> Result<StatementFacts, Failure> {
     let grants = bound(
         sqlx::query(
-            "SELECT * FROM lab_grant
-             WHERE (CAST($1 AS TEXT) IS NULL OR subject = $1) AND (CAST($2 AS TEXT) IS NULL OR sponsor = $2)
-               AND (CAST($3 AS TEXT) IS NULL OR course = $3) AND (CAST($5 AS TEXT) IS NULL OR site = $5)
-               AND created_at < $4",
+            "SELECT g.*, t.terms FROM lab_grant g
+                 LEFT JOIN voucher v ON v.grant_id = g.id LEFT JOIN voucher_terms t ON t.batch = v.batch
+             WHERE (CAST($1 AS TEXT) IS NULL OR g.subject = $1) AND (CAST($2 AS TEXT) IS NULL OR g.sponsor = $2)
+               AND (CAST($3 AS TEXT) IS NULL OR g.course = $3) AND (CAST($5 AS TEXT) IS NULL OR g.site = $5)
+               AND g.created_at < $4",
         ),
         of,
         until,
@@ -67,12 +68,20 @@ pub(crate) async fn facts(
         of,
         until,
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    let site_kind = match of {
+        StatementOf::Site(site) => courses::site_kind(conn, site.as_str()).await?,
+        _ => None,
+    };
     let grant = |r: &AnyRow| {
         Ok(StatementGrant {
             grant: read_grant(r)?,
             voided_at: row::time_opt(r, "voided_at")?.filter(|at| *at < until),
+            sale: match row::text_opt(r, "terms")? {
+                Some(terms) => voucher_terms::read(&terms)?.sale(),
+                None => None,
+            },
         })
     };
     let session = |r: &AnyRow| {
@@ -85,6 +94,7 @@ pub(crate) async fn facts(
         grants: grants.iter().map(grant).collect::<Result<_, Failure>>()?,
         sessions: sessions.iter().map(session).collect::<Result<_, Failure>>()?,
         transactions: ledger::fold(&transactions)?,
+        site_kind,
     })
 }
 

@@ -10,6 +10,14 @@ use std::collections::HashMap;
 
 /// See [`lab_core::port::Store::voucher_terms_put`].
 pub(crate) async fn put(tx: &mut Tx, (batch, terms): &(VoucherBatchId, VoucherTerms)) -> Result<(), Failure> {
+    // what was agreed with whoever sells is agreed: statements of years to come say it
+    let known = find(tx, *batch).await?;
+    let fixed = |t: &VoucherTerms| (t.sale(), t.credit.clone());
+    if known.is_some_and(|known| fixed(&known) != fixed(terms)) {
+        let detail =
+            "who sells its codes, for what and with which credit, is fixed when it is made; make another batch";
+        return Err(Failure::conflict("voucher batch", batch, detail));
+    }
     let terms = serde_json::to_string(terms).map_err(|e| Failure::Unreadable(format!("voucher_terms ({e})")))?;
     sqlx::query(
         "INSERT INTO voucher_terms (batch, terms) VALUES ($1, $2) ON CONFLICT (batch) DO UPDATE SET terms = excluded.terms",
@@ -21,19 +29,23 @@ pub(crate) async fn put(tx: &mut Tx, (batch, terms): &(VoucherBatchId, VoucherTe
     Ok(())
 }
 
-fn read(text: &str) -> Result<VoucherTerms, Failure> {
+pub(crate) fn read(text: &str) -> Result<VoucherTerms, Failure> {
     serde_json::from_str(text).map_err(|e| Failure::Unreadable(format!("voucher_terms ({e})")))
 }
 
 /// A batch's terms, locked; none: none hold.
 pub(crate) async fn locked(tx: &mut Tx, batch: VoucherBatchId) -> Result<VoucherTerms, Failure> {
+    Ok(find(tx, batch).await?.unwrap_or_default())
+}
+
+async fn find(tx: &mut Tx, batch: VoucherBatchId) -> Result<Option<VoucherTerms>, Failure> {
     let dialect = tx.dialect;
     dialect.lock_terms(tx.conn(), batch).await?;
     let found = sqlx::query("SELECT terms FROM voucher_terms WHERE batch = $1")
         .bind(batch.to_string())
         .fetch_optional(tx.conn())
         .await?;
-    found.map_or_else(|| Ok(VoucherTerms::default()), |r| read(&row::text(&r, "terms")?))
+    found.map(|r| read(&row::text(&r, "terms")?)).transpose()
 }
 
 /// What the next code of a batch gives to somebody. The terms are locked.

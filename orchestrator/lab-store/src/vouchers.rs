@@ -1,6 +1,6 @@
 //! Stage 2, entitlement: vouchers. A row a code, by its keyed hash.
 
-use crate::{db::Tx, entitlement, error::Failure, row, voucher_terms};
+use crate::{courses, db::Tx, entitlement, error::Failure, row, voucher_terms};
 use lab_core::{
     Subject, Timestamp, TokenHash, VoucherBatchId,
     entitlement::{
@@ -134,6 +134,10 @@ pub(crate) async fn redeem(tx: &mut Tx, r: &Redemption) -> Result<Redeemed, Fail
     let id = voucher_grant(found.code);
     let batch = found.batch.batch;
     if new {
+        let over = courses::refusal(tx.conn(), &batch.course, &r.subject, r.at).await?;
+        if let Some(refusal) = VoucherRefusal::of_course(over) {
+            return Ok(Redeemed::Refused(refusal));
+        }
         let terms = voucher_terms::locked(tx, batch.id).await?;
         let seconds = match voucher_terms::share(tx, (&batch, &terms), (&r.subject, r.at)).await? {
             Ok(seconds) => seconds,

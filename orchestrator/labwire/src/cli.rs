@@ -3,7 +3,8 @@
 use crate::{
     command::{
         self, controller, course, doctor, drain, grant, health, lab, link, login, lti, migrate, order, person, plan,
-        reconcile, recording, refund, retention, sandbox, serve, session, sponsor, statement, trial, usage, voucher,
+        reconcile, recording, refund, retention, sandbox, serve, session, site, sponsor, statement, trial, usage,
+        voucher,
     },
     config::{Config, ConfigArgs},
 };
@@ -61,6 +62,9 @@ enum Command {
     /// Who pays in learners' place
     #[command(subcommand)]
     Sponsor(sponsor::SponsorCommand),
+    /// Places where learners are: fab labs, companies, schools
+    #[command(subcommand)]
+    Site(site::SiteCommand),
     Refund(refund::RefundArgs),
     Revoke(refund::RevokeArgs),
     /// Who used how much
@@ -137,6 +141,7 @@ impl Cli {
             Command::Trial(command) => trial::run(config, command).await,
             Command::Order(command) => order::run(config, command).await,
             Command::Sponsor(command) => sponsor::run(&config, command).await,
+            Command::Site(command) => site::run(&config, command).await,
             Command::Refund(args) => refund::run(&config, args).await,
             Command::Revoke(args) => refund::revoke(&config, args).await,
             Command::Usage(args) => usage::run(&config, args).await,

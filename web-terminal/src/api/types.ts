@@ -28,6 +28,7 @@ export type Overview = Schemas['OverviewView'];
 export type Paused = Schemas['PausedView'];
 export type Pause = Schemas['PauseView'];
 export type Refusal = Schemas['RefusalView'];
+export type Plan = Schemas['PlanView'];
 export type Redeemed = Schemas['RedeemedView'];
 export type AuditEvent = Schemas['AuditView'];
 export type UsageRow = Schemas['UsageView'];

@@ -54,6 +54,7 @@ export const privacyEn = {
   'look.do.stop': 'stopped the lab',
   'look.do.export': 'took the recording along as a file',
   'look.do.export-person': 'made a copy of all your data',
+  'look.do.link-person': 'linked the ids by which your learning platform names you',
   'look.do.report': 'read how far the learners of the course are, in counts',
   'look.do.voucher-redeem': 'redeemed a code for you',
   'look.role.teacher': 'teacher',

@@ -56,6 +56,7 @@ export const privacyFr: Record<keyof typeof privacyEn, string> = {
   'look.do.stop': 'a arrêté le TP',
   'look.do.export': 'a emporté l’enregistrement dans un fichier',
   'look.do.export-person': 'a fait une copie de toutes vos données',
+  'look.do.link-person': 'a relié les identifiants sous lesquels votre plateforme vous nomme',
   'look.do.report': 'a lu où en sont les apprenants du cours, en chiffres',
   'look.do.voucher-redeem': 'a utilisé un code pour vous',
   'look.role.teacher': 'enseignant·e',

@@ -5,7 +5,7 @@
 
 use lab_core::{
     CourseId, PlanId, Subject, Timestamp,
-    courses::{ENROLMENTS_MAX, Enrolment},
+    courses::{ENROLMENTS_MAX, Enrolment, Site, SiteKind},
     csv::unguarded,
     entitlement::Plan,
 };
@@ -24,17 +24,20 @@ pub(super) enum Field {
     Name,
     Cohort,
     Site,
+    /// Of the site, not of the person.
+    SiteKind,
     Coach,
     External,
     Plan,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Id,
         Self::Name,
         Self::Cohort,
         Self::Site,
+        Self::SiteKind,
         Self::Coach,
         Self::External,
         Self::Plan,
@@ -55,6 +58,7 @@ impl Field {
             Self::Name => &["name", "nom", "nom complet", "full name"],
             Self::Cohort => &["cohort", "cohorte", "group", "groupe", "promotion"],
             Self::Site => &["site", "lieu", "place", "ecole", "school"],
+            Self::SiteKind => &["site kind", "type de site", "type de lieu", "kind of site"],
             Self::Coach => &["coach", "tuteur", "tutrice", "tutor", "accompagnateur"],
             Self::External => &[
                 "external",
@@ -97,6 +101,8 @@ pub struct List {
     /// What stood between fields.
     pub separator: char,
     pub people: Vec<Enrolment>,
+    /// Sites whose kind it says, by name.
+    pub sites: Vec<Site>,
 }
 
 /// What a list is read beside.
@@ -130,6 +136,7 @@ pub fn read_list(bytes: &[u8], known: Known<'_>) -> Result<List, Vec<RowProblem>
         width: header.len(),
         there: known.people.iter().map(|e| (e.subject.as_str(), e)).collect(),
         places: HashMap::new(),
+        sites: BTreeMap::new(),
         problems: Vec::new(),
     };
     let mut people = Vec::new();
@@ -155,7 +162,12 @@ pub fn read_list(bytes: &[u8], known: Known<'_>) -> Result<List, Vec<RowProblem>
         let remedy = "write a person a line, below the names of the columns".to_owned();
         return Err(vec![whole("rows", "none", remedy)]);
     }
-    Ok(List { separator, people })
+    let site = |(id, (kind, _)): (String, (SiteKind, u64))| Site { id: id.into(), kind };
+    Ok(List {
+        separator,
+        people,
+        sites: reading.sites.into_iter().map(site).collect(),
+    })
 }
 
 fn whole(field: &str, value: &str, remedy: String) -> RowProblem {
@@ -280,6 +292,8 @@ struct Reading<'a> {
     there: HashMap<&'a str, &'a Enrolment>,
     /// The place each person is at.
     places: HashMap<String, u64>,
+    /// The kind of each site, and the place that says it.
+    sites: BTreeMap<String, (SiteKind, u64)>,
     problems: Vec<RowProblem>,
 }
 
@@ -307,6 +321,7 @@ impl Reading<'_> {
             let remedy = format!("use one of {}, or add it with `labwire plan set`", names.join(", "));
             self.say(place, "plan", plan.as_str(), remedy);
         }
+        self.site(record, person.site.as_deref(), place);
         if let Some(first) = self.places.insert(person.subject.to_string(), place) {
             self.say(
                 place,
@@ -316,6 +331,35 @@ impl Reading<'_> {
             );
         }
         (self.problems.len() == before).then_some(person)
+    }
+
+    /// What kind of place the row's site is, where it says so. An empty cell takes nothing away: the kind is not this person's.
+    fn site(&mut self, record: &csv::StringRecord, site: Option<&str>, place: u64) {
+        let column = self.columns.get(&Field::SiteKind);
+        let text = column.and_then(|n| record.get(*n)).map(unguarded).unwrap_or_default();
+        if text.is_empty() {
+            return;
+        }
+        let field = Field::SiteKind.names()[0];
+        let Some(kind) = SiteKind::read(text) else {
+            let codes = SiteKind::ALL.map(SiteKind::code).join(", ");
+            return self.say(place, field, text, format!("use one of {codes}"));
+        };
+        let Some(site) = site else {
+            return self.say(place, field, text, "name the site that is of this kind".into());
+        };
+        match self.sites.get(site) {
+            Some((other, first)) if *other != kind => {
+                let remedy = format!(
+                    "line {} says that {site} is a {}; say one of them",
+                    line_at(self.text, *first),
+                    other.code()
+                );
+                self.say(place, field, text, remedy);
+            }
+            Some(_) => {}
+            None => drop(self.sites.insert(site.to_owned(), (kind, place))),
+        }
     }
 
     fn say(&mut self, place: u64, field: &str, value: &str, remedy: String) {
@@ -447,6 +491,41 @@ mod tests {
     }
 
     #[test]
+    fn a_list_says_what_kind_of_place_its_sites_are_and_an_export_says_it_again() {
+        let text =
+            "id;École;Type de site\nada;Dakar;école\nlin;Dakar;\nbob;Acme;Entreprise\neve;Brest;Fab Lab\nkim;;\n";
+        let list = read_beside(text.as_bytes(), &[]).unwrap();
+        let site = |id: &str, kind| Site { id: id.into(), kind };
+        let sites = [
+            site("Acme", SiteKind::Company),
+            site("Brest", SiteKind::FabLab),
+            site("Dakar", SiteKind::School),
+        ];
+        assert_eq!(list.sites, sites);
+        let bytes = export_list(&list.people, &list.sites, ';');
+        let again = read_beside(&bytes, &[]).unwrap();
+        assert_eq!((again.people, again.sites), (list.people, list.sites));
+        assert!(String::from_utf8(bytes).unwrap().contains("lin;;;Dakar;school;"));
+        // what is known of a person counts where the list has no column of sites
+        let known = people("id,site\nada,Dakar\n");
+        let list = read_beside("id,site kind\nada,company\n".as_bytes(), &known).unwrap();
+        assert_eq!(list.sites, [site("Dakar", SiteKind::Company)]);
+    }
+
+    #[test]
+    fn a_kind_that_is_none_or_of_no_site_or_another_one_before_is_named() {
+        let said = said("id,site,site_kind\nada,Dakar,université\nlin,,school\nbob,Brest,school\neve,Brest,company\n");
+        assert_eq!(
+            said,
+            [
+                "line 2: site kind \"université\": use one of fablab, company, school",
+                "line 3: site kind \"school\": name the site that is of this kind",
+                "line 5: site kind \"company\": line 4 says that Brest is a school; say one of them",
+            ]
+        );
+    }
+
+    #[test]
     fn every_row_that_is_wrong_is_named_by_line_field_value_and_remedy() {
         let long = "x".repeat(130);
         let text = format!("id;name;plan\nada;Ada;GOLD\n;Nobody;\nlin;{long};\nada;Again;\nbob;too;many;fields\n");
@@ -519,7 +598,7 @@ mod tests {
         let mut list = people("id,name\nada,Ada\n");
         list[0].name = "=HYPERLINK(\"x\")".into();
         list[0].cohort = Some("'@home".into());
-        let text = String::from_utf8(export_list(&list, ';')).unwrap();
+        let text = String::from_utf8(export_list(&list, &[], ';')).unwrap();
         assert!(
             text.contains("\"'=HYPERLINK(\"\"x\"\")\"") && text.contains("''@home"),
             "{text}"
@@ -547,7 +626,7 @@ mod tests {
                 plan: Some("QUALIFYING".into()),
                 enrolled_at: Timestamp(7),
             }).collect();
-            let bytes = export_list(&list, if french { ';' } else { ',' });
+            let bytes = export_list(&list, &[], if french { ';' } else { ',' });
             prop_assert_eq!(read_beside(&bytes, &[]).unwrap().people, list);
         }
 

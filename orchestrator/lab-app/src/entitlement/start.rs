@@ -1,7 +1,7 @@
 //! A learner's click becomes a session, once.
 
 use super::access::owns;
-use crate::{App, AppError};
+use crate::{App, AppError, provisioning::has_pool};
 use lab_core::{
     LabId, PlanId, SessionId,
     entitlement::{GrantBalance, HOLD_CHUNK_SECS, MINIMUM_TO_START_SECS, Plan, Refusal, Withheld, lapsed, source},
@@ -86,9 +86,7 @@ impl App {
             ));
         }
         if login.lab.as_ref() != Some(lab) {
-            return Err(AppError::not_allowed(
-                "this link opens another lab; open the link of the lab you want",
-            ));
+            return self.running(login, lab).await;
         }
         if let Err(refusal) = self.plan_has_labs(login).await {
             return Err(self.because(login, refusal).await?);
@@ -111,7 +109,7 @@ impl App {
         match self.ports.store.admit(&request).await? {
             Admission::Admitted(session) => {
                 self.intent.notify_one();
-                self.count_claim(&session);
+                self.count_claim(&session).await;
                 tracing::info!(session.id = %session.id, lab.id = %session.lab, "admitted");
                 Ok(Started { session, new: true })
             }
@@ -121,6 +119,22 @@ impl App {
                 Err(self.because(login, refusal).await?)
             }
         }
+    }
+
+    /// The learner's run of a lab that another link opened: they may go back to it, as who runs as many labs as their plan allows is told to.
+    /// A link starts its own lab only.
+    async fn running(&self, login: &Login, lab: &LabId) -> Result<Started, AppError> {
+        let filter = SessionFilter {
+            course: Some(login.course.clone()),
+            subject: Some(login.subject.clone()),
+            lab: Some(lab.clone()),
+            live: true,
+            limit: 1,
+        };
+        let session = self.ports.store.session_list(&filter).await?.pop();
+        let session = session
+            .ok_or_else(|| AppError::not_allowed("this link opens another lab; open the link of the lab you want"))?;
+        Ok(Started { session, new: false })
     }
 
     /// The same refusal, or the better reason why somebody has no labs: what their launch was not given, or a sponsor who no longer says
@@ -140,9 +154,14 @@ impl App {
         }))
     }
 
-    /// Whether a new session was served from its lab's pool, where it has one.
-    fn count_claim(&self, session: &Session) {
-        if self.settings.pools.iter().any(|p| p.lab == session.lab) {
+    /// Whether a new session was served from its lab's pool, where it has one: of the settings, or of a class that is open. A count that the
+    /// store has no answer for is left out, and the learner has their lab.
+    async fn count_claim(&self, session: &Session) {
+        if session.warm
+            || has_pool(&self.ports, &self.settings, &session.lab)
+                .await
+                .unwrap_or(false)
+        {
             let outcome = if session.warm { "warm" } else { "cold" };
             self.metrics.pool_claims_total.with_label_values(&[outcome]).inc();
         }

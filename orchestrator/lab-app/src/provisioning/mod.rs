@@ -32,7 +32,12 @@ mod session_hubs;
 mod step;
 
 use crate::{Ports, Settings};
-use lab_core::{courses::with_classes, port::StoreError, provisioning::PoolSettings};
+use lab_core::{
+    LabId,
+    courses::with_classes,
+    port::StoreError,
+    provisioning::{PoolSettings, open_classes},
+};
 
 pub use command::request_stop;
 pub(crate) use labs::LabCache;
@@ -43,6 +48,15 @@ pub use reconciler::Reconciler;
 pub use report::{PoolReport, QUEUE_SHOWN_MAX, QueueReport, Waits};
 pub use session_hubs::SessionHubs;
 pub use step::AGENT_AWAY_MAX;
+
+/// Whether sandboxes of a lab are kept warm now.
+pub(crate) async fn has_pool(ports: &Ports, settings: &Settings, lab: &LabId) -> Result<bool, StoreError> {
+    if settings.pools.iter().any(|p| p.lab == *lab) {
+        return Ok(true);
+    }
+    let kept = kept_pools(ports, settings).await?;
+    Ok(open_classes(&kept, &[], ports.clock.now()).contains_key(lab))
+}
 
 /// The pools of the settings, with the courses' scheduled classes that are not over.
 async fn kept_pools(ports: &Ports, settings: &Settings) -> Result<Vec<PoolSettings>, StoreError> {

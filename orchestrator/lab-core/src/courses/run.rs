@@ -1,6 +1,9 @@
 //! When the labs of a course can be started.
 
-use crate::{CourseId, Subject, Timestamp, entitlement::Refusal};
+use crate::{
+    CourseId, Subject, Timestamp,
+    entitlement::{Refusal, is_zone},
+};
 use serde::{Deserialize, Serialize};
 
 /// A title on one line of a page.
@@ -9,10 +12,7 @@ pub const TITLE_CHARS_MAX: usize = 200;
 /// A place's name.
 pub const SITE_CHARS_MAX: usize = 100;
 
-/// The longest name of the time zone database has 32 characters; twice that.
-const ZONE_CHARS_MAX: usize = 64;
-
-/// A course with its dates. Times are moments, in UTC; the zone is only how pages write them.
+/// A course with its dates. Times are moments, in UTC; the zone is how pages write them, and whose days a plan's daily cap is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CourseRun {
     pub course: CourseId,
@@ -148,19 +148,6 @@ pub(super) fn is_line(text: &str, chars_max: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= chars_max && !text.chars().any(char::is_control)
 }
 
-/// The form of a name; whether there is such a zone, the page's browser knows (it falls back to UTC).
-fn is_zone(text: &str) -> bool {
-    let part = |p: &str| {
-        !p.is_empty()
-            && p.chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'))
-    };
-    text.len() <= ZONE_CHARS_MAX
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.split('/').all(part)
-        && text.split('/').count() <= 3
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,6 +268,7 @@ mod tests {
         assert!(wrong(|r| r.site = Some(String::new())).starts_with("site"));
         assert!(wrong(|r| r.zone = Some("UTC+1; DROP".into())).contains("Europe/Paris"));
         assert!(wrong(|r| r.zone = Some("../etc".into())).starts_with("zone"));
+        assert!(wrong(|r| r.zone = Some("Europe/Pariss".into())).starts_with("zone"));
         let backwards = wrong(|r| r.closes_at = r.opens_at);
         assert!(backwards.contains("2027-03-01T08:00:00Z"), "{backwards}");
         for zone in ["UTC", "Europe/Paris", "America/Argentina/Buenos_Aires", "Etc/GMT+1"] {

@@ -1,6 +1,7 @@
 //! Stage 2, entitlement: plans are data, grants are rights under a plan, admission is one transaction.
 
 mod budget;
+mod day;
 mod giver;
 mod order;
 mod plan;
@@ -9,16 +10,17 @@ mod voucher;
 
 use crate::{CourseId, GrantId, PlanId, SessionId, SponsorId, Subject, Timestamp, privacy::NoticeVersion};
 pub use budget::{BudgetSpent, Given, GrantBudget};
+pub use day::{Day, DayUse, TimedUse, is_zone};
 pub use giver::{Asked, Giver, GiverState, Issued, WhyWithheld, Withheld, asked_plan, lapsed};
 pub use order::{
     CANCEL_REASON_BYTES_MAX, Cancellation, Difference, FieldProblem, ORDER_NUMBER_BYTES_MAX, ORDERS_A_MINUTE, Order,
     OrderKey, OrderKeyState, OrderState, Placed, Placement, differences, grant_of, order_grant, permit, read_order,
     read_reason, shop_problem,
 };
-pub use plan::{Bilingual, DAY, DayUse, Feature, MINIMUM_TO_START_SECS, Offer, Plan, PlanProblem};
+pub use plan::{Bilingual, Feature, MINIMUM_TO_START_SECS, Offer, Plan, PlanProblem};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-pub use terms::{Seat, TermsState, VoucherTerms};
+pub use terms::{Sale, Seat, TermsState, VoucherTerms};
 pub use voucher::{
     BATCH_MAX, CODE_DIGITS, Code, GUESSES_MAX, GUESSES_WITHIN, Redeemed, Redemption, VoucherBatch, VoucherBatchState,
     VoucherRefusal, judge, voucher_grant,
@@ -146,8 +148,12 @@ pub enum Refusal {
     NoLabs { plan: Option<PlanId> },
     /// Less than the plan's minimum is left on grants that are valid now.
     NoTime { available: i64 },
-    /// The plan's seconds of the last 24 hours are used; `again_at`: when the first of them no longer count.
-    DailyCap { cap: i64, again_at: Timestamp },
+    /// The plan's seconds of the day are used; `again_at`: the next midnight in the course's zone, which is what to write the time in.
+    DailyCap {
+        cap: i64,
+        again_at: Timestamp,
+        zone: Option<String>,
+    },
     /// As many sessions run as the plan allows.
     Concurrency { max: u32, running: Vec<SessionId> },
     /// Operations paused new launches: in their words, and when to come back.

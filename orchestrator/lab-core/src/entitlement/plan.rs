@@ -1,8 +1,8 @@
 //! What a kind of learner gets: data of the configuration, no code.
 
-use crate::{PlanId, Timestamp};
+use crate::PlanId;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 /// A text in both languages of the first screen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -30,7 +30,7 @@ pub struct Plan {
     /// Seconds that one session may run at most, extensions included; none: what the lab file says.
     #[serde(default)]
     pub session_secs_max: Option<i64>,
-    /// Seconds in any 24 hours; none: all there is.
+    /// Seconds in a [`super::Day`] of the course; none: all there is.
     #[serde(default)]
     pub daily_secs_max: Option<i64>,
     /// With less than this nothing starts, and nothing that stood still goes on.
@@ -98,10 +98,6 @@ pub struct PlanProblem {
     pub found: String,
     pub remedy: &'static str,
 }
-
-/// The window of [`Plan::daily_secs_max`]: 24 hours that roll. A calendar day would need a time zone for each learner, and has 23 or 25
-/// hours twice a year.
-pub const DAY: Duration = Duration::from_hours(24);
 
 /// The least a start needs: under a minute nobody reads the first step.
 pub const MINIMUM_TO_START_SECS: i64 = 60;
@@ -173,27 +169,6 @@ impl Plan {
     }
 }
 
-/// What sessions under a plan took of a learner's last 24 hours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DayUse {
-    /// Held or billed, of sessions asked for within [`DAY`].
-    pub secs: i64,
-    /// When the earliest of them was asked for.
-    pub since: Option<Timestamp>,
-}
-
-impl DayUse {
-    /// Seconds that a daily cap still leaves.
-    pub fn left(&self, cap: Option<i64>) -> i64 {
-        cap.map_or(i64::MAX, |cap| (cap - self.secs).max(0))
-    }
-
-    /// When the cap leaves more again.
-    pub fn again_at(&self, now: Timestamp) -> Timestamp {
-        self.since.map_or(now, |since| since.plus(DAY))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,29 +236,5 @@ mod tests {
         for (field, plan) in wrong {
             assert_eq!(plan.check().unwrap_err().field, field);
         }
-    }
-
-    #[test]
-    fn a_day_is_24_hours_on_every_day_of_the_year() {
-        // the morning after which Europe's clocks go back, and a leap day
-        for day in ["2026-10-25T00:30:00Z", "2028-02-29T12:00:00Z"] {
-            let since: Timestamp = day.parse().unwrap();
-            let used = DayUse {
-                secs: 3000,
-                since: Some(since),
-            };
-            assert_eq!(used.left(Some(3600)), 600);
-            assert_eq!(used.again_at(since).since(since).as_secs(), 86_400);
-        }
-        assert_eq!(
-            DayUse {
-                secs: 4000,
-                since: None
-            }
-            .left(Some(3600)),
-            0,
-            "never less than nothing"
-        );
-        assert_eq!(DayUse::default().left(None), i64::MAX);
     }
 }

@@ -32,7 +32,22 @@ pub struct VoucherTerms {
     pub site: Option<SiteId>,
 }
 
+/// Who sold a code, and for what: as it was agreed when its batch was made, and never anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sale {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reseller: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Bilingual>,
+}
+
 impl VoucherTerms {
+    /// Who sells its codes for what, where somebody does.
+    pub fn sale(&self) -> Option<Sale> {
+        let (reseller, price) = (self.reseller.clone(), self.price.clone());
+        (reseller.is_some() || price.is_some()).then_some(Sale { reseller, price })
+    }
+
     /// What the next code gives of `each`, when `given` seconds are given already; none: too little is left to start a lab.
     pub fn gives(&self, each: i64, given: i64) -> Option<i64> {
         let left = self.pot.map_or(i64::MAX, |pot| pot - given);

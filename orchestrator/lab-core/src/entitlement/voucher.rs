@@ -1,5 +1,6 @@
 //! Codes on paper that become grants. A code is kept nowhere: the store knows its keyed hash.
 
+use super::Refusal;
 use crate::{CourseId, GrantId, PlanId, SponsorId, Subject, Timestamp, TokenHash, VoucherBatchId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -160,6 +161,13 @@ pub enum VoucherRefusal {
     PotEmpty,
     #[error("you have a seat of this trial already")]
     Seated,
+    #[error("the course {title} is over since {closed_at}; the code was not used")]
+    CourseClosed {
+        title: String,
+        closed_at: Timestamp,
+        /// What to write the time in.
+        zone: Option<String>,
+    },
     #[error("too many wrong codes; try again at {again_at}")]
     Guesses { again_at: Timestamp },
 }
@@ -175,7 +183,19 @@ impl VoucherRefusal {
             Self::OtherCourse { .. } => "voucher-other-course",
             Self::PotEmpty => "voucher-pot-empty",
             Self::Seated => "voucher-seated",
+            Self::CourseClosed { .. } => "voucher-course-closed",
             Self::Guesses { .. } => "voucher-guesses",
+        }
+    }
+}
+
+impl VoucherRefusal {
+    /// What a course's run has against a new redemption. A course that is over takes none: what the code gives could start nothing. Before a
+    /// course opens its codes can be redeemed: people prepare.
+    pub fn of_course(refusal: Option<Refusal>) -> Option<Self> {
+        match refusal? {
+            Refusal::CourseClosed { title, closed_at, zone } => Some(Self::CourseClosed { title, closed_at, zone }),
+            _ => None,
         }
     }
 }

@@ -9,7 +9,11 @@
 //! Computed from the ledger's transactions alone; [`Statement::disagreements`] makes the sums once more from other sides.
 
 use super::{Account, Transaction, TxKind, UsageRow, paid_pieces, refund_pieces, split_hold};
-use crate::{CourseId, GrantId, SessionId, SiteId, SponsorId, Subject, Timestamp, entitlement::Grant};
+use crate::{
+    CourseId, GrantId, SessionId, SiteId, SponsorId, Subject, Timestamp,
+    courses::SiteKind,
+    entitlement::{Grant, Sale},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -73,6 +77,8 @@ impl Period {
 pub struct StatementGrant {
     pub grant: Grant,
     pub voided_at: Option<Timestamp>,
+    /// Of the code that gave it.
+    pub sale: Option<Sale>,
 }
 
 /// A settled session as a statement reads it.
@@ -90,6 +96,8 @@ pub struct StatementFacts {
     pub sessions: Vec<StatementSession>,
     /// Every transaction of sessions that drew on these grants, and what else was booked on them. Of one session in their order.
     pub transactions: Vec<Transaction>,
+    /// Of a site's statement, where somebody said it.
+    pub site_kind: Option<SiteKind>,
 }
 
 /// What became of a grant's seconds, or of many grants'.
@@ -133,6 +141,9 @@ impl Flow {
 pub struct GrantLine {
     pub grant: Grant,
     pub voided_at: Option<Timestamp>,
+    /// Who sold the code that gave it, and for what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale: Option<Sale>,
     #[serde(flatten)]
     pub flow: Flow,
 }
@@ -182,6 +193,9 @@ pub struct Totals {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     pub of: StatementOf,
+    /// Of a site: what kind of place it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site_kind: Option<SiteKind>,
     pub period: Period,
     pub grants: Vec<GrantLine>,
     pub sessions: Vec<SessionLine>,
@@ -215,6 +229,7 @@ impl Statement {
             (!flow.is_nothing()).then(|| GrantLine {
                 grant: g.grant.clone(),
                 voided_at: g.voided_at,
+                sale: g.sale.clone(),
                 flow,
             })
         });
@@ -241,6 +256,7 @@ impl Statement {
         }
         Self {
             of,
+            site_kind: facts.site_kind,
             period,
             grants,
             sessions,

@@ -3,7 +3,7 @@
 use super::StoreError;
 use crate::{
     CourseId, LabId, Subject, Timestamp,
-    courses::{CourseClass, CourseRun, Enrolled, Enrolment, Extension},
+    courses::{CourseClass, CourseRun, Enrolled, Enrolment, Extension, LabGrade, Site},
     entitlement::Plan,
 };
 use async_trait::async_trait;
@@ -16,6 +16,8 @@ pub struct EnrolRequest {
     pub people: Vec<Enrolment>,
     /// The plans they name: a grant of each is issued to whom it names, once ([`crate::courses::plan_grant`]).
     pub plans: Vec<Plan>,
+    /// Sites whose kind the list says.
+    pub sites: Vec<Site>,
     pub at: Timestamp,
 }
 
@@ -40,6 +42,11 @@ pub trait CourseStore: Send + Sync + 'static {
     /// Classes that end after `after`, of one course or all, those that begin first first, at most [`crate::courses::CLASSES_MAX`].
     async fn class_list(&self, course: Option<&CourseId>, after: Timestamp) -> Result<Vec<CourseClass>, StoreError>;
 
+    /// Says what kind of place a site is, or says it anew.
+    async fn site_put(&self, site: &Site) -> Result<(), StoreError>;
+    /// Sites whose kind somebody said, by name.
+    async fn site_list(&self) -> Result<Vec<Site>, StoreError>;
+
     /// Adds people to a course, or changes what is written of them, and gives each the grant of their plan, in one transaction. The same again
     /// changes nothing. Refused when the course would have more than [`crate::courses::ENROLMENTS_MAX`].
     async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError>;
@@ -47,6 +54,11 @@ pub trait CourseStore: Send + Sync + 'static {
     async fn enrolment_list(&self, course: &CourseId) -> Result<Vec<Enrolment>, StoreError>;
     /// The courses somebody is in, by course.
     async fn enrolments_of(&self, subject: &Subject) -> Result<Vec<Enrolment>, StoreError>;
+    /// Everybody a course knows of: listed, given lab time, or with a run of a lab. By name.
+    async fn known_in(&self, course: &CourseId) -> Result<Vec<Subject>, StoreError>;
+    /// What the checks of a course's learners are worth, lab by lab, over all runs ([`crate::grading::grade_of`]). By person, then lab; labs without
+    /// points, and runs in which nothing was checked, are none.
+    async fn course_grades(&self, course: &CourseId) -> Result<Vec<LabGrade>, StoreError>;
     /// Takes somebody out of a course; whether they were in it. Their grants and sessions stay.
     async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError>;
 }

@@ -231,7 +231,8 @@ pub struct AuditEvent {
     pub actor: Subject,
     pub actor_name: String,
     pub role: Role,
-    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`; of a person `export-person`, `erase-person`, `login-revoke`.
+    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`; of a person `export-person`, `erase-person`,
+    /// `login-revoke`, and `link-person`: a platform proved who they were by LTI 1.1.
     pub action: String,
     pub session: Option<SessionId>,
     /// Of what is of a whole course: its wall.

@@ -17,7 +17,7 @@ use lab_core::entitlement::{Redeemed, VoucherRefusal};
     responses(
         (status = 200, body = RedeemedView), (status = 401, body = ErrorView), (status = 403, body = ErrorView),
         (status = 404, body = ErrorView, description = "`voucher-unknown`"),
-        (status = 409, body = ErrorView, description = "`voucher-used`, `voucher-expired` (with `until`), `voucher-revoked`, `voucher-pot-empty`, `voucher-seated`, `voucher-other-course` (with `course`)"),
+        (status = 409, body = ErrorView, description = "`voucher-used`, `voucher-expired` (with `until`), `voucher-revoked`, `voucher-pot-empty`, `voucher-seated`, `voucher-other-course` (with `course`), `voucher-course-closed` (with `since`, `title`, `zone`)"),
         (status = 429, body = ErrorView, description = "`voucher-guesses`: too many wrong codes (with `until`)")
     )
 )]
@@ -58,6 +58,13 @@ fn refused(refusal: &VoucherRefusal) -> ApiError {
     let error = ApiError::new(status, refusal.code(), refusal.to_string());
     match refusal {
         VoucherRefusal::Guesses { again_at: at } | VoucherRefusal::Expired { at } => error.with("until", at.secs()),
+        VoucherRefusal::CourseClosed { title, closed_at, zone } => {
+            let error = error.with("since", closed_at.secs()).with("title", title.as_str());
+            match zone {
+                Some(zone) => error.with("zone", zone.as_str()),
+                None => error,
+            }
+        }
         VoucherRefusal::OtherCourse { course } => error.with("course", course.as_str()),
         VoucherRefusal::Unknown
         | VoucherRefusal::Used

@@ -156,7 +156,7 @@ pub struct PlanView {
     /// Seconds that one session may run at most; missing: what the lab says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_secs_max: Option<i64>,
-    /// Seconds in any 24 hours; missing: all there is.
+    /// Seconds a day, from midnight to midnight in the course's zone; missing: all there is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub daily_secs_max: Option<i64>,
     /// Seconds that a start needs at least.
@@ -236,7 +236,7 @@ pub struct RefusalView {
     /// With `no-time`: seconds left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available: Option<i64>,
-    /// With `daily-cap`: seconds allowed in 24 hours.
+    /// With `daily-cap`: seconds allowed a day, from midnight to midnight in the course's zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cap: Option<i64>,
     /// With `concurrency`: sessions allowed at once.
@@ -258,7 +258,7 @@ pub struct RefusalView {
     /// With `course-not-open` and `course-closed`: the course's title.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// With them: the time zone to write the time in, where the course has one.
+    /// With them and `daily-cap`: the time zone to write the time in, where the course has one; UTC where not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// With `privacy-notice`: which has to be acknowledged by `POST /notice`.
@@ -289,7 +289,8 @@ impl From<&Refusal> for RefusalView {
         match r {
             Refusal::NoLabs { plan } => view.plan = plan.as_ref().map(ToString::to_string),
             Refusal::NoTime { available } => view.available = Some(*available),
-            Refusal::DailyCap { cap, again_at } => {
+            Refusal::DailyCap { cap, again_at, zone } => {
+                view.zone.clone_from(zone);
                 view.cap = Some(*cap);
                 view.until = Some(again_at.secs());
             }

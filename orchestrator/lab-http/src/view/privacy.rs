@@ -68,7 +68,7 @@ pub struct LookView {
     pub name: String,
     /// `teacher`, `operations`.
     pub role: String,
-    /// `view`, `replay`, `help`, `stop`, `export`, `export-person`.
+    /// `view`, `replay`, `help`, `stop`, `export`, `export-person`, `link-person`.
     pub action: String,
     /// Missing for the class's wall, and for all of a person's data.
     pub session: Option<String>,

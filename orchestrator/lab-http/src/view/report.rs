@@ -140,7 +140,7 @@ pub struct AuditView {
     pub actor: String,
     pub actor_name: String,
     pub role: String,
-    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`, `export-person`, `erase-person`.
+    /// `view`, `replay`, `help`, `stop`, `export`, `pause-launches`, `resume-launches`, `statement`, `export-person`, `erase-person`, `link-person`.
     pub action: String,
     pub session: Option<String>,
     /// Of what is of a whole course: its wall.

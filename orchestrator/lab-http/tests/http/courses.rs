@@ -4,10 +4,11 @@ use crate::kit::{COURSE, Kit, LAB};
 use axum::http::StatusCode;
 use lab_core::{
     Timestamp,
-    courses::{CourseRun, Enrolment, Extension},
+    courses::{CourseClass, CourseRun, Enrolment, Extension},
     launch::Role,
     port::{Clock as _, CourseStore as _, EnrolRequest, Store as _},
 };
+use lab_http::HttpSettings;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -40,10 +41,75 @@ impl Kit {
             course: COURSE.into(),
             people: vec![person],
             plans: Vec::new(),
+            sites: Vec::new(),
             at: self.clock.now(),
         };
         self.store.enrol(&request).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_click_while_a_class_keeps_its_lab_warm_is_counted_whatever_the_settings_say() {
+    let kit = Kit::with(HttpSettings {
+        metrics_token: Some("metrics-token".to_owned().into()),
+        ..HttpSettings::default()
+    })
+    .await;
+    let counted = async || {
+        let metrics = kit.get("/metrics", Some("metrics-token")).await.text;
+        metrics
+            .lines()
+            .filter(|l| l.starts_with("labwire_pool_claims_total"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let now = kit.clock.now();
+    let class = CourseClass {
+        course: COURSE.into(),
+        lab: LAB.into(),
+        starts_at: now.plus(DAY),
+        ends_at: now.plus(DAY + Duration::from_hours(2)),
+        room: "B-204".into(),
+        learners: 3,
+    };
+    kit.store.class_put(&class).await.unwrap();
+    let (id, bearer) = kit.session().await;
+    assert!(counted().await.is_empty(), "tomorrow's class is no pool today");
+    let stop = format!("/api/v1/sessions/{id}/stop");
+    assert_eq!(kit.post(&stop, Some(&bearer), json!({})).await.status, StatusCode::OK);
+    kit.clock.advance(DAY);
+    kit.session().await;
+    assert_eq!(
+        counted().await,
+        [r#"labwire_pool_claims_total{outcome="cold"} 1"#],
+        "it had none ready"
+    );
+}
+
+#[tokio::test]
+async fn a_code_of_a_course_that_is_over_is_refused_and_stays_good() {
+    let kit = Kit::new().await;
+    let now = kit.clock.now();
+    let code = kit.voucher(1800).await;
+    let bob = kit.sign_in("bob", Role::Learner).await;
+    kit.run(None, Some(now)).await;
+    let redeem = async || {
+        let body = json!({ "code": code });
+        kit.post("/api/v1/vouchers/redeem", Some(&bob), body).await
+    };
+    let refused = redeem().await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (StatusCode::CONFLICT, "voucher-course-closed")
+    );
+    let body = refused.json();
+    assert_eq!(
+        (&body["since"], &body["title"], &body["zone"]),
+        (&json!(now.secs()), &json!("Réseaux"), &json!("Europe/Paris"))
+    );
+    kit.run(None, Some(now.plus(DAY))).await;
+    let given = redeem().await;
+    assert_eq!((given.status, &given.json()["new"]), (StatusCode::OK, &json!(true)));
 }
 
 #[tokio::test]

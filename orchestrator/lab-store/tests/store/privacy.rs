@@ -362,6 +362,7 @@ pub const COLUMNS: &[(&str, &[(&str, Of)])] = &[
             ("sponsor", Of::Nobody),
         ],
     ),
+    ("site", &[("id", Of::Nobody), ("kind", Of::Nobody)]),
     ("voucher_guess", &[("subject", Of::Person)]),
     ("voucher_terms", &[("batch", Of::Nobody), ("terms", Of::Words)]),
 ];
@@ -565,6 +566,7 @@ async fn listed(school: &School) {
         course: course.clone(),
         people: vec![enrolment(SUBJECT, NAME, "coach"), enrolment("lin", "Lin", TEACHER)],
         plans: Vec::new(),
+        sites: Vec::new(),
         at: at(0),
     };
     store.enrol(&request).await.unwrap();

@@ -73,6 +73,7 @@ impl State {
                 .map(|g| StatementGrant {
                     grant: g.clone(),
                     voided_at: self.voided.get(&g.id).copied().filter(|at| *at < until),
+                    sale: self.vouchers.sale_of(g.id),
                 })
                 .collect(),
             sessions: sessions.filter(|s| s.settled_at < until).collect(),
@@ -81,6 +82,10 @@ impl State {
                 .chain(of_sessions)
                 .cloned()
                 .collect(),
+            site_kind: match of {
+                StatementOf::Site(site) => self.courses.sites.get(site).copied(),
+                _ => None,
+            },
         }
     }
 

@@ -3,20 +3,22 @@
 use super::{FakeStore, state::State};
 use async_trait::async_trait;
 use lab_core::{
-    CourseId, LabId, Subject, Timestamp,
+    CourseId, LabId, SiteId, Subject, Timestamp,
     courses::{
-        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, plan_grant,
+        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, LabGrade,
+        Site, SiteKind, plan_grant,
     },
     entitlement::{Grant, Plan, Refusal, source},
     port::{Course, CourseStore, EnrolRequest, StoreError},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
 pub(super) struct CourseTables {
     runs: BTreeMap<CourseId, CourseRun>,
     extensions: BTreeMap<(CourseId, Subject), Extension>,
     classes: BTreeMap<(CourseId, LabId, Timestamp), CourseClass>,
+    pub sites: BTreeMap<SiteId, SiteKind>,
     pub enrolments: BTreeMap<(CourseId, Subject), Enrolment>,
 }
 
@@ -52,6 +54,11 @@ impl State {
         })
     }
 
+    /// The zone of a course's run.
+    pub fn course_zone(&self, course: &CourseId) -> Option<String> {
+        self.courses.runs.get(course)?.zone.clone()
+    }
+
     pub fn course_refusal(&self, course: &CourseId, subject: &Subject, at: Timestamp) -> Option<Refusal> {
         let extended = self.courses.extensions.get(&(course.clone(), subject.clone()));
         self.run(course)?.refusal(extended.map(|e| e.until), at)
@@ -68,6 +75,8 @@ impl State {
         let id = request.course.clone();
         self.titles.entry(id.clone()).or_insert(Course { id, title });
         let mut done = Enrolled::default();
+        let sites = request.sites.iter().map(|s| (s.id.clone(), s.kind));
+        self.courses.sites.extend(sites);
         for person in &request.people {
             let key = (person.course.clone(), person.subject.clone());
             let known = self.courses.enrolments.get(&key);
@@ -192,6 +201,23 @@ impl CourseStore for FakeStore {
             Ok(wanted)
         })
     }
+    async fn site_put(&self, site: &Site) -> Result<(), StoreError> {
+        self.run("site_put", |s| {
+            s.courses.sites.insert(site.id.clone(), site.kind);
+            Ok(())
+        })
+    }
+    async fn site_list(&self) -> Result<Vec<Site>, StoreError> {
+        self.run("site_list", |s| {
+            let all = s.courses.sites.iter();
+            Ok(all
+                .map(|(id, kind)| Site {
+                    id: id.clone(),
+                    kind: *kind,
+                })
+                .collect())
+        })
+    }
     async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError> {
         self.run("enrol", |s| s.enrol(request))
     }
@@ -203,6 +229,28 @@ impl CourseStore for FakeStore {
     }
     async fn enrolments_of(&self, subject: &Subject) -> Result<Vec<Enrolment>, StoreError> {
         self.run("enrolments_of", |s| Ok(s.enrolments_of(subject)))
+    }
+    async fn known_in(&self, course: &CourseId) -> Result<Vec<Subject>, StoreError> {
+        self.run("known_in", |s| {
+            let listed = s.courses.enrolments.values().filter(|e| e.course == *course);
+            let mut all: BTreeSet<Subject> = listed.map(|e| e.subject.clone()).collect();
+            let given = s.grants.values().filter(|g| g.course == *course);
+            all.extend(given.map(|g| g.subject.clone()));
+            let ran = s.sessions.values().filter(|r| r.course == *course);
+            all.extend(ran.map(|r| r.subject.clone()));
+            Ok(all.into_iter().collect())
+        })
+    }
+    async fn course_grades(&self, course: &CourseId) -> Result<Vec<LabGrade>, StoreError> {
+        self.run("course_grades", |s| {
+            let ran = s.sessions.values().filter(|r| r.course == *course);
+            let each: BTreeSet<(Subject, LabId)> = ran.map(|r| (r.subject.clone(), r.lab.clone())).collect();
+            let grade = |(subject, lab): (Subject, LabId)| {
+                let grade = s.worth(&subject, course, &lab)?;
+                Some(LabGrade { subject, lab, grade })
+            };
+            Ok(each.into_iter().filter_map(grade).collect())
+        })
     }
     async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError> {
         self.run("unenrol", |s| {

@@ -52,7 +52,7 @@ impl State {
         }
     }
 
-    fn worth(&self, subject: &Subject, course: &CourseId, lab: &LabId) -> Option<Grade> {
+    pub(super) fn worth(&self, subject: &Subject, course: &CourseId, lab: &LabId) -> Option<Grade> {
         let runs = || {
             let all = self.sessions.values();
             all.filter(|s| s.subject == *subject && s.course == *course && s.lab == *lab)

@@ -3,10 +3,10 @@
 use super::state::State;
 use lab_core::{
     CourseId, GrantId, PlanId, SessionId, Subject, Timestamp,
-    entitlement::{DAY, DayUse, Grant, GrantBalance, TimeLeft, burn_order, draw, source},
+    entitlement::{DayUse, Grant, GrantBalance, TimeLeft, TimedUse, burn_order, draw, source},
     metering::{Account, Transaction, TxKind, UsageRow, paid_pieces, refund_pieces, split_hold},
     port::{LedgerSums, Refund, Session, Settlement, StoreError},
-    provisioning::EndReason,
+    provisioning::{EndReason, SessionState},
 };
 
 impl State {
@@ -153,21 +153,36 @@ impl State {
         entries
     }
 
-    /// What a learner's sessions under a plan took of their last 24 hours.
-    pub fn day_use(&self, of: (&Subject, &CourseId, &PlanId), at: Timestamp) -> DayUse {
-        let today: Vec<&Session> = self
+    /// A session's seconds, and when they were used.
+    fn timed_use(&self, session: &Session) -> TimedUse {
+        let history = self.history.get(&session.id).into_iter().flatten();
+        TimedUse {
+            ran: TimedUse::runs(history.map(|row| (row.state == SessionState::Ready, row.at))),
+            billed: session.billed_secs,
+            held: self.balance(&Account::Hold(session.id)),
+            goes_on: !session.state.is_over() && !matches!(session.state, SessionState::Stopping { .. }),
+        }
+    }
+
+    /// What a learner's sessions of a course use of today under a plan, and the course's zone.
+    pub fn day_use(&self, of: (&Subject, &CourseId, &PlanId), at: Timestamp) -> (DayUse, Option<String>) {
+        let theirs = self
             .sessions
             .values()
-            .filter(|s| (&s.subject, &s.course, &s.plan) == of)
-            .filter(|s| s.requested_at > at.minus(DAY) && s.state.name() != "failed")
+            .filter(|s| (&s.subject, &s.course, &s.plan) == of);
+        let uses: Vec<_> = theirs
+            .filter(|s| s.state.name() != "failed")
+            .map(|s| self.timed_use(s))
             .collect();
-        DayUse {
-            secs: today
-                .iter()
-                .map(|s| s.billed_secs.unwrap_or_else(|| self.balance(&Account::Hold(s.id))))
-                .sum(),
-            since: today.iter().map(|s| s.requested_at).min(),
-        }
+        let zone = self.course_zone(of.1);
+        (DayUse::of(&uses, zone.as_deref(), at), zone)
+    }
+
+    /// Seconds that its plan's daily cap leaves to a session's hold.
+    fn day_left(&self, session: &Session, at: Timestamp) -> i64 {
+        let cap = self.plans.get(&session.plan).and_then(|p| p.daily_secs_max);
+        let (today, _) = self.day_use((&session.subject, &session.course, &session.plan), at);
+        today.left(cap, self.timed_use(session).spent_at(at))
     }
 
     pub fn time_left(&self, id: SessionId, at: Timestamp) -> Result<TimeLeft, StoreError> {
@@ -178,12 +193,8 @@ impl State {
         let mut grants = self.grants_of(&session.subject, Some(&session.course));
         grants.retain(|g| g.is_valid(at) && self.plans.get(&g.grant.plan).is_some_and(|p| p.labs));
         let unspent: i64 = grants.iter().map(|g| g.available.max(0)).sum();
-        let cap = self.plans.get(&session.plan).and_then(|p| p.daily_secs_max);
         Ok(TimeLeft {
-            available: unspent.min(
-                self.day_use((&session.subject, &session.course, &session.plan), at)
-                    .left(cap),
-            ),
+            available: unspent.min(self.day_left(session, at)),
             granted: grants.iter().map(|g| g.grant.seconds).sum(),
             unspent,
         })
@@ -303,10 +314,7 @@ impl State {
         let held = self.balance(&Account::Hold(session.id));
         let mut grants = self.grants_of(&session.subject, Some(&session.course));
         grants.retain(|g| self.plans.get(&g.grant.plan).is_some_and(|p| p.labs));
-        let cap = self.plans.get(&session.plan).and_then(|p| p.daily_secs_max);
-        let most = self
-            .day_use((&session.subject, &session.course, &session.plan), at)
-            .left(cap);
+        let most = self.day_left(session, at);
         self.reserve(session.id, &mut grants, total.saturating_sub(held).clamp(0, most), at)
     }
 

@@ -204,10 +204,7 @@ impl Store for FakeStore {
         self.run("voucher_redeem", |s| s.voucher_redeem(redemption))
     }
     async fn voucher_terms_put(&self, batch: VoucherBatchId, terms: &VoucherTerms) -> Result<(), StoreError> {
-        self.run("voucher_terms_put", |s| {
-            s.vouchers.terms.insert(batch, terms.clone());
-            Ok(())
-        })
+        self.run("voucher_terms_put", |s| s.vouchers.terms_put(batch, terms))
     }
     async fn voucher_terms_list(&self) -> Result<Vec<TermsState>, StoreError> {
         self.run("voucher_terms_list", |s| Ok(s.voucher_terms()))

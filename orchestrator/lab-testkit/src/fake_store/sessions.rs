@@ -119,12 +119,13 @@ impl State {
         if available < minimum {
             return Err(Refusal::NoTime { available });
         }
-        let today = self.day_use((&r.subject, &r.course, &plan.id), r.at);
-        let left = today.left(plan.daily_secs_max);
+        let (today, zone) = self.day_use((&r.subject, &r.course, &plan.id), r.at);
+        let left = today.left(plan.daily_secs_max, r.at);
         match plan.daily_secs_max {
             Some(cap) if left < minimum => Err(Refusal::DailyCap {
                 cap,
-                again_at: today.again_at(r.at),
+                again_at: today.today.until,
+                zone,
             }),
             _ => Ok(available.min(left)),
         }

@@ -2,10 +2,10 @@
 
 use super::state::State;
 use lab_core::{
-    Subject, Timestamp, TokenHash, VoucherBatchId,
+    GrantId, Subject, Timestamp, TokenHash, VoucherBatchId,
     entitlement::{
-        GUESSES_MAX, GUESSES_WITHIN, Grant, Redeemed, Redemption, Seat, TermsState, VoucherBatch, VoucherBatchState,
-        VoucherRefusal, VoucherTerms, judge, source, voucher_grant,
+        GUESSES_MAX, GUESSES_WITHIN, Grant, Redeemed, Redemption, Sale, Seat, TermsState, VoucherBatch,
+        VoucherBatchState, VoucherRefusal, VoucherTerms, judge, source, voucher_grant,
     },
     metering::Account,
     port::StoreError,
@@ -30,6 +30,25 @@ impl Vouchers {
         let mut all: Vec<_> = self.batches.values().cloned().collect();
         all.sort_by_key(|b| std::cmp::Reverse((b.batch.created_at, b.batch.id)));
         all
+    }
+
+    pub fn terms_put(&mut self, batch: VoucherBatchId, terms: &VoucherTerms) -> Result<(), StoreError> {
+        let fixed = |t: &VoucherTerms| (t.sale(), t.credit.clone());
+        if self.terms.get(&batch).is_some_and(|known| fixed(known) != fixed(terms)) {
+            return Err(StoreError::Conflict {
+                what: "voucher batch",
+                id: batch.to_string(),
+                detail: "what was agreed with its seller is fixed".into(),
+            });
+        }
+        self.terms.insert(batch, terms.clone());
+        Ok(())
+    }
+
+    /// Who sold the code that gave a grant, and for what.
+    pub fn sale_of(&self, grant: GrantId) -> Option<Sale> {
+        let (_, (batch, _)) = self.codes.iter().find(|(code, _)| voucher_grant(**code) == grant)?;
+        self.terms.get(batch)?.sale()
     }
 
     /// Those a person redeemed.
@@ -155,6 +174,10 @@ impl State {
         let id = voucher_grant(code);
         if new {
             let batch = state.batch;
+            let over = self.course_refusal(&batch.course, &r.subject, r.at);
+            if let Some(refusal) = VoucherRefusal::of_course(over) {
+                return Ok(Redeemed::Refused(refusal));
+            }
             let terms = self.vouchers.terms.get(&batch.id).cloned().unwrap_or_default();
             let seated = |(_, (b, by)): (&TokenHash, &(VoucherBatchId, Option<Subject>))| {
                 let same = || {

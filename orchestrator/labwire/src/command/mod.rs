@@ -23,6 +23,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod session;
 mod sheet;
+pub mod site;
 pub mod sponsor;
 pub mod statement;
 pub mod trial;

@@ -44,7 +44,7 @@ pub struct SetArgs {
     /// Longest run of a session, extensions included; what the lab says when not given
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(i64).range(1..=100_000))]
     session_minutes: Option<i64>,
-    /// Lab time in any 24 hours; all there is when not given
+    /// Lab time a day, from midnight to midnight where the course is; all there is when not given
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(i64).range(1..=1440))]
     daily_minutes: Option<i64>,
     /// What a start needs at least

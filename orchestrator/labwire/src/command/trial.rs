@@ -10,10 +10,11 @@ use clap::{Args, Subcommand};
 use lab_core::{
     SponsorId, Timestamp, VoucherBatchId,
     csv::cell,
-    entitlement::{TermsState, VoucherBatchState, VoucherTerms},
+    entitlement::{TermsState, VoucherBatchState, VoucherTerms, source},
+    metering::StatementOf,
     port::{Clock, Store},
 };
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::HashMap, path::PathBuf, process::ExitCode};
 
 #[derive(Subcommand, Debug)]
 pub enum TrialCommand {
@@ -150,8 +151,15 @@ async fn report(config: &Config, args: ReportArgs) -> Result<ExitCode> {
         bail!("there is no such trial; `labwire trial add` makes one");
     }
     let of = |t: &TermsState| batches.iter().find(|b| b.batch.id == t.batch);
+    let mut orders = HashMap::new();
+    for t in &trials {
+        if let Some(b) = of(t) {
+            orders.insert(t.batch, ordered(store.as_ref(), b).await?);
+        }
+    }
+    let came = |t: &TermsState| orders.get(&t.batch).copied().unwrap_or_default();
     if args.csv {
-        print!("{}", csv(trials.iter().filter_map(|t| Some((t, of(t)?)))));
+        print!("{}", csv(trials.iter().filter_map(|t| Some((t, of(t)?, came(t))))));
         return Ok(ExitCode::SUCCESS);
     }
     let row = |t: &TermsState| {
@@ -165,6 +173,7 @@ async fn report(config: &Config, args: ReportArgs) -> Result<ExitCode> {
             table::time(t.terms.pot.unwrap_or_default()),
             t.terms.until.map_or_else(String::new, |at| at.to_string()),
             tried(t),
+            came(t).to_string(),
         ]
     };
     let rows: Vec<_> = trials.iter().map(row).collect();
@@ -178,10 +187,41 @@ async fn report(config: &Config, args: ReportArgs) -> Result<ExitCode> {
             "OF",
             "UNTIL",
             "LABS TRIED",
+            "ORDERED SINCE",
         ],
         &rows,
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a company ordered after it was given its trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ordered {
+    orders: usize,
+    seconds: i64,
+}
+
+impl std::fmt::Display for Ordered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.orders, table::time(self.seconds))
+    }
+}
+
+/// Orders of which the trial's company is the sponsor, as its trial is; what was cancelled is none.
+async fn ordered(store: &dyn Store, trial: &VoucherBatchState) -> Result<Ordered> {
+    let Some(company) = trial.batch.sponsor.clone() else {
+        return Ok(Ordered::default());
+    };
+    let facts = store
+        .statement_facts(&StatementOf::Sponsor(company), wire::clock().now())
+        .await?;
+    let came = facts.grants.iter().filter(|g| {
+        g.grant.source == source::ORDER && g.voided_at.is_none() && g.grant.created_at >= trial.batch.created_at
+    });
+    Ok(came.fold(Ordered::default(), |sum, g| Ordered {
+        orders: sum.orders + 1,
+        seconds: sum.seconds + g.grant.seconds,
+    }))
 }
 
 /// `ospf-triangle (7)`: labs, with by how many seats.
@@ -190,14 +230,15 @@ fn tried(t: &TermsState) -> String {
     labs.collect::<Vec<_>>().join(", ")
 }
 
-fn csv<'a>(trials: impl Iterator<Item = (&'a TermsState, &'a VoucherBatchState)>) -> String {
+fn csv<'a>(trials: impl Iterator<Item = (&'a TermsState, &'a VoucherBatchState, Ordered)>) -> String {
     let mut out = String::from(
-        "company,batch,course,plan,seats,seats_used,pot_seconds,given_seconds,used_seconds,until,lab,lab_seats\r\n",
+        "company,batch,course,plan,seats,seats_used,pot_seconds,given_seconds,used_seconds,until,\
+         orders_since,ordered_seconds,lab,lab_seats\r\n",
     );
-    for (t, b) in trials {
+    for (t, b, came) in trials {
         let (given, drawn) = t.sums();
         let head = format!(
-            "{},{},{},{},{},{},{},{given},{drawn},{}",
+            "{},{},{},{},{},{},{},{given},{drawn},{},{},{}",
             cell(t.terms.trial.as_deref().unwrap_or_default()),
             t.batch,
             cell(b.batch.course.as_str()),
@@ -206,6 +247,8 @@ fn csv<'a>(trials: impl Iterator<Item = (&'a TermsState, &'a VoucherBatchState)>
             t.seats.len(),
             t.terms.pot.unwrap_or_default(),
             t.terms.until.map_or_else(String::new, |at| at.to_string()),
+            came.orders,
+            came.seconds,
         );
         let labs = t.labs();
         if labs.is_empty() {
@@ -260,11 +303,21 @@ mod tests {
             redeemed: 3,
             revoked: None,
         };
-        let text = csv(std::iter::once((&terms, &state)));
+        let text = csv(std::iter::once((
+            &terms,
+            &state,
+            Ordered {
+                orders: 2,
+                seconds: 7200,
+            },
+        )));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
         assert!(lines[1].starts_with("\"'=acme, inc\","), "{text}");
-        assert!(lines[1].ends_with(",net,Q,10,3,108000,32400,150,,ospf,2"), "{text}");
+        assert!(
+            lines[1].ends_with(",net,Q,10,3,108000,32400,150,,2,7200,ospf,2"),
+            "{text}"
+        );
         assert!(lines[2].ends_with(",vlan,1"), "{text}");
         assert_eq!(tried(&terms), "ospf (2), vlan (1)");
     }

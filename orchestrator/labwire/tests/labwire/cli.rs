@@ -364,7 +364,9 @@ fn a_class_comes_from_a_spreadsheet_once_whole_or_not_at_all_and_goes_back_into_
     );
     assert!(!ok(dir.path(), &["course", "people", "net"]).contains("zoe"));
 
-    write("Identifiant;Nom;Cohorte;Tuteur;Formule\r\nzoe;Zoé Œuvrard;Été;prof;QUALIFYING\r\nlin;Lin;Été;;\r\n");
+    write(
+        "Identifiant;Nom;Cohorte;École;Type de site;Tuteur;Formule\r\nzoe;Zoé Œuvrard;Été;Dakar;école;prof;QUALIFYING\r\nlin;Lin;Été;;;;\r\n",
+    );
     let said = ok(dir.path(), &["course", "import", "net", "class.csv", "--dry-run"]);
     assert!(said.contains("add  zoe") && said.contains("Nothing was"), "{said}");
     assert!(!ok(dir.path(), &["course", "people", "net"]).contains("zoe"));
@@ -394,7 +396,16 @@ fn a_class_comes_from_a_spreadsheet_once_whole_or_not_at_all_and_goes_back_into_
     assert!(
         std::fs::read_to_string(dir.path().join("net.csv"))
             .unwrap()
-            .contains("zoe;Zoé Œuvrard;Été;;prof;;QUALIFYING")
+            .contains("zoe;Zoé Œuvrard;Été;Dakar;school;prof;;QUALIFYING")
+    );
+    assert!(ok(dir.path(), &["site", "ls"]).contains("Dakar  school"));
+    ok(dir.path(), &["site", "set", "Dakar", "--kind", "FabLab"]);
+    let period = ["--from", "2026-01-01", "--to", "2099-01-01"];
+    let told = ok(dir.path(), &[&["statement", "--site", "Dakar"][..], &period].concat());
+    assert!(told.contains("site Dakar (FabLab)"), "{told}");
+    assert!(
+        fails(dir.path(), &["site", "set", "Dakar", "--kind", "university"])
+            .contains("use one of fablab, company, school")
     );
     let said = ok(dir.path(), &["course", "import", "net", "net.csv", "--dry-run"]);
     assert!(said.contains("nothing to do"), "{said}");

@@ -19,6 +19,7 @@ mod form;
 mod jwks;
 mod keys;
 mod members;
+mod migrate;
 mod register;
 mod setup;
 mod signature;

@@ -5,8 +5,8 @@ use crate::{App, AppError};
 use lab_core::{
     TokenHash,
     launch::lti::{
-        ExpectedToken, Fault, Initiation, Kind, LtiState, Message, Params, RegistrationId, ReturnsTo, Version,
-        check_claims,
+        ExpectedToken, Fault, Initiation, Kind, LtiState, Message, Migration, Params, RegistrationId, ReturnsTo,
+        Version, check_claims,
     },
     port::Redeem,
 };
@@ -111,6 +111,9 @@ impl App {
         };
         match check_claims(&claims, &expected, self.now())? {
             Message::Launch { launch, target } => {
+                if let Some(old) = Migration::of_token(&claims, client_id) {
+                    self.migrate(&registration, &launch, &old).await?;
+                }
                 self.arrive(&registration, *launch, &target).await.map(Launched::Link)
             }
             Message::Choose(request) => self.picker(&registration, request).await.map(Launched::Choose),

@@ -1,17 +1,21 @@
 //! As CSV: a row a grant, a session, and the totals; the first column says which. Seconds and micro-euros as they are booked.
 
 use lab_core::{
+    courses::SiteKind,
     csv::cell,
     metering::{Flow, Statement},
 };
 use std::fmt::Write as _;
 
 const HEAD: &str = "row,id,subject,course,lab_or_plan,source,sponsor,at,until,opening,given,used,refunded,expired,revoked,closing,held,\
-                    sandbox_seconds,billed_seconds,elsewhere_seconds,unbilled_seconds,unbilled_reason,cost_micro_eur";
+                    sandbox_seconds,billed_seconds,elsewhere_seconds,unbilled_seconds,unbilled_reason,cost_micro_eur,\
+                    reseller,price_en,price_fr,site_kind";
 
 pub(super) fn write(s: &Statement) -> String {
     let mut out = format!("{HEAD}\r\n");
     for g in &s.grants {
+        let price = g.sale.as_ref().and_then(|s| s.price.as_ref());
+        let reseller = g.sale.as_ref().and_then(|s| s.reseller.as_deref());
         let sponsor = g.grant.sponsor.as_ref().map_or("", |s| s.as_str());
         line(
             &mut out,
@@ -27,6 +31,10 @@ pub(super) fn write(s: &Statement) -> String {
                 g.voided_at.unwrap_or(g.grant.expires_at).to_string(),
                 flow(&g.flow),
                 ",,,,,".into(),
+                cell(reseller.unwrap_or_default()),
+                cell(price.map_or("", |p| &p.en)),
+                cell(price.map_or("", |p| &p.fr)),
+                String::new(),
             ],
         );
     }
@@ -51,6 +59,7 @@ pub(super) fn write(s: &Statement) -> String {
                 l.unbilled_seconds.to_string(),
                 cell(l.unbilled_reason.as_deref().unwrap_or_default()),
                 l.cost_micro_eur.map_or_else(String::new, |c| c.to_string()),
+                ",,,".into(),
             ],
         );
     }
@@ -74,6 +83,8 @@ pub(super) fn write(s: &Statement) -> String {
             t.unbilled_seconds.to_string(),
             String::new(),
             t.cost_micro_eur.to_string(),
+            ",,".into(),
+            s.site_kind.map_or("", SiteKind::code).to_owned(),
         ],
     );
     out

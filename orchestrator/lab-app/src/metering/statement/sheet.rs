@@ -3,6 +3,7 @@
 use super::{Language, StatementFile};
 use lab_core::{
     Timestamp,
+    entitlement::{Bilingual, Sale},
     metering::{Flow, GrantLine, SessionLine, Statement, StatementOf, euros},
 };
 
@@ -62,6 +63,19 @@ impl Words {
         }
     }
 
+    fn both(&self, text: &Bilingual) -> String {
+        self.say(&text.en, &text.fr)
+    }
+
+    /// Who sold it and for what, in the seller's words.
+    fn sale(&self, sale: &Sale) -> String {
+        match (&sale.reseller, &sale.price) {
+            (Some(reseller), Some(price)) => format!("{} ({reseller})", self.both(price)),
+            (None, Some(price)) => self.both(price),
+            (reseller, None) => reseller.clone().unwrap_or_default(),
+        }
+    }
+
     fn text(&self, head: (&str, &str), weight: f32) -> Column {
         let (head, number) = (self.say(head.0, head.1), false);
         Column { head, weight, number }
@@ -99,10 +113,14 @@ pub(super) fn of(file: &StatementFile, language: Language) -> Sheet {
         StatementOf::Course(_) => w.say("course", "cours"),
         StatementOf::Site(_) => w.say("site", "site"),
     };
+    let of = match s.site_kind {
+        Some(kind) => format!("{} ({})", s.of.id(), w.both(&kind.name())),
+        None => s.of.id().to_owned(),
+    };
     let costs = s.sessions.iter().any(|line| line.cost_micro_eur.is_some());
     Sheet {
         language,
-        title: format!("{} · {whose} {}", w.say("Lab time statement", "Relevé de temps de TP"), s.of.id()),
+        title: format!("{} · {whose} {of}", w.say("Lab time statement", "Relevé de temps de TP")),
         lines: lines(file, &w, costs),
         tables: vec![grants(s, &w), sessions(s, &w, costs)],
         note: w.say(
@@ -128,6 +146,10 @@ fn lines(file: &StatementFile, w: &Words, costs: bool) -> Vec<(String, String)> 
         (w.say("Time left", "Temps restant"), time(t.flow.closing)),
         (w.say("Not billed", "Non facturé"), time(t.unbilled_seconds)),
     ];
+    for (sale, codes) in sales(s) {
+        let sold = w.say("Codes sold and redeemed", "Codes vendus et utilisés");
+        lines.push((sold, format!("{codes} × {}", w.sale(sale))));
+    }
     if costs {
         lines.push((
             w.say("Cost of machines", "Coût des machines"),
@@ -143,6 +165,23 @@ fn lines(file: &StatementFile, w: &Words, costs: bool) -> Vec<(String, String)> 
         lines.push((what, format!("{} €", euros(sum))));
     }
     lines
+}
+
+/// What was sold of what was given in the period, with how many codes: prices have no arithmetic here, they are their sellers' words.
+fn sales(s: &Statement) -> Vec<(&Sale, usize)> {
+    let mut sold: Vec<(&Sale, usize)> = Vec::new();
+    for sale in s
+        .grants
+        .iter()
+        .filter(|g| g.flow.given > 0)
+        .filter_map(|g| g.sale.as_ref())
+    {
+        match sold.iter_mut().find(|(known, _)| *known == sale) {
+            Some((_, codes)) => *codes += 1,
+            None => sold.push((sale, 1)),
+        }
+    }
+    sold
 }
 
 fn flow(f: &Flow) -> Vec<String> {
@@ -168,6 +207,10 @@ fn grants(s: &Statement, w: &Words) -> Table {
         ("Taken back", "Repris"),
         ("Closing", "Fin"),
     ];
+    let sold = s.grants.iter().any(|g| g.sale.is_some());
+    if sold {
+        columns.push(w.text(("Sold for", "Vendu"), 1.6));
+    }
     columns.extend(flows.map(|head| w.number(head)));
     let row = |g: &GrantLine| {
         let mut row = vec![
@@ -177,6 +220,9 @@ fn grants(s: &Statement, w: &Words) -> Table {
             g.grant.source.clone(),
             moment(g.voided_at.unwrap_or(g.grant.expires_at)),
         ];
+        if sold {
+            row.push(g.sale.as_ref().map_or_else(String::new, |sale| w.sale(sale)));
+        }
         row.extend(flow(&g.flow));
         row
     };
@@ -187,6 +233,7 @@ fn grants(s: &Statement, w: &Words) -> Table {
         String::new(),
         String::new(),
     ];
+    total.extend(sold.then(String::new));
     total.extend(flow(&s.totals.flow));
     Table {
         caption: w.say("Grants", "Droits"),

@@ -1,7 +1,8 @@
 use super::*;
 use lab_core::{
     GrantId, SessionId, Timestamp,
-    entitlement::Grant,
+    courses::SiteKind,
+    entitlement::{Bilingual, Grant, Sale},
     metering::{Account, StatementFacts, StatementGrant, StatementSession, Transaction, TxKind, UsageRow},
 };
 use uuid::Uuid;
@@ -37,6 +38,7 @@ fn file(subject: &str) -> StatementFile {
                 sponsor: None,
             },
             voided_at: None,
+            sale: None,
         }],
         sessions: vec![StatementSession {
             usage: UsageRow {
@@ -81,6 +83,7 @@ fn file(subject: &str) -> StatementFile {
                 ],
             ),
         ],
+        site_kind: None,
     };
     let period = Period {
         from: at(-100),
@@ -92,6 +95,50 @@ fn file(subject: &str) -> StatementFile {
         statement,
         overhead: Vec::new(),
     }
+}
+
+/// The same, sold by a school that it is the statement of.
+fn sold() -> StatementFile {
+    let mut file = file("ada");
+    file.statement.of = StatementOf::Site("dakar".into());
+    file.statement.site_kind = Some(SiteKind::School);
+    file.statement.grants[0].sale = Some(Sale {
+        reseller: Some("ESP Dakar".into()),
+        price: Some(Bilingual {
+            en: "100,000 FCFA".into(),
+            fr: "100 000 FCFA".into(),
+        }),
+    });
+    file
+}
+
+#[test]
+fn what_a_reseller_sold_it_for_and_what_kind_of_place_it_is_stand_on_it_in_both_languages() {
+    let text = |format, language| String::from_utf8(sold().written(format, language)).unwrap();
+    let english = text(StatementFormat::Table, Language::En);
+    assert!(
+        english.starts_with("Lab time statement · site dakar (school)"),
+        "{english}"
+    );
+    assert!(english.contains("1 × 100,000 FCFA (ESP Dakar)"), "{english}");
+    let french = text(StatementFormat::Html, Language::Fr);
+    assert!(french.contains("site dakar (école)") && french.contains("1 × 100 000 FCFA (ESP Dakar)"));
+    assert!(
+        french.contains("<td>100 000 FCFA (ESP Dakar)</td>"),
+        "on the grant's own row"
+    );
+    let csv = text(StatementFormat::Csv, Language::En);
+    let rows: Vec<&str> = csv.lines().collect();
+    assert!(rows[0].ends_with(",reseller,price_en,price_fr,site_kind"));
+    assert!(
+        rows[1].ends_with(",ESP Dakar,\"100,000 FCFA\",100 000 FCFA,"),
+        "{}",
+        rows[1]
+    );
+    assert!(rows[3].ends_with(",,,,school"), "{}", rows[3]);
+    let json: serde_json::Value = serde_json::from_str(&text(StatementFormat::Json, Language::En)).unwrap();
+    assert_eq!(json["site_kind"], "school");
+    assert_eq!(json["grants"][0]["sale"]["price"]["en"], "100,000 FCFA");
 }
 
 fn text(subject: &str, format: StatementFormat, language: Language) -> String {

@@ -131,6 +131,13 @@ faults! {
         "The platform does not say what you are in this course.", "La plateforme ne dit pas votre rôle dans ce cours.";
     Claims = 15, "lti-claims", Course,
         "The platform's answer is not a set of claims.", "La réponse de la plateforme n’est pas un ensemble de déclarations.";
+    // --- who somebody was by 1.1: noted, and no launch is refused for it ---
+    MigrationSign = 15, "lti-migration-sign", Operations,
+        "The platform says who somebody was by LTI 1.1, and the signature is not that of a key that is registered here.",
+        "La plateforme dit qui était quelqu’un en LTI 1.1, et la signature n’est pas celle d’une clé enregistrée ici.";
+    MigrationTwo = 15, "lti-migration-two", Operations,
+        "By LTI 1.1 and 1.3 this learner is two people here, who cannot be made one by themselves.",
+        "En LTI 1.1 et 1.3, cet apprenant est ici deux personnes, qui ne peuvent pas être réunies d’office.";
     // --- deep linking ---
     ChoiceNotStaff = 14, "lti-choice-not-staff", Teacher,
         "Only teachers of a course choose its labs.", "Seuls les enseignants d’un cours choisissent ses labs.";

@@ -16,6 +16,7 @@ mod guide;
 mod initiation;
 mod invitation;
 mod members;
+mod migration;
 mod oauth;
 mod registration;
 mod roles;
@@ -37,6 +38,7 @@ pub use invitation::{
 pub use members::{
     MEMBER_PAGES_MAX, MEMBERS_SCOPE, Member, Roster, members_of_token, members_page, members_request, read_members,
 };
+pub use migration::Migration;
 pub use oauth::{OauthRequest, normal_url};
 pub(crate) use registration::is_address;
 pub use registration::{

@@ -6,6 +6,7 @@ mod forms;
 pub mod keys;
 pub mod lms;
 mod members;
+mod migrate;
 mod plan;
 mod register;
 mod setup;

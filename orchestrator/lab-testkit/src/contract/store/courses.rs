@@ -175,6 +175,7 @@ async fn request(school: &School, people: Vec<Enrolment>, secs: i64) -> EnrolReq
         course: school.course.clone(),
         people,
         plans: school.store.plan_list().await.unwrap(),
+        sites: Vec::new(),
         at: at(secs),
     }
 }

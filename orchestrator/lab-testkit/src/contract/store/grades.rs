@@ -7,7 +7,7 @@ use lab_core::{
     journal::CheckOutcome,
     lab::LabVersion,
     launch::lti::RegistrationId,
-    port::{ErrorKind, GRADES_DUE_MAX, GradeChange, GradeCounts, GradeWrite, OUTBOX_LEASE, Session, Store},
+    port::{Admission, ErrorKind, GRADES_DUE_MAX, GradeChange, GradeCounts, GradeWrite, OUTBOX_LEASE, Session, Store},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -466,4 +466,40 @@ pub async fn a_crowd_of_one_platform_does_not_hide_anothers_grade(store: Arc<dyn
     );
     assert_eq!(due.last().map(|r| &r.target.registration), Some(&other.registration));
     assert_eq!(store.grade_list(Some(&other.registration)).await.unwrap().len(), 1);
+}
+
+pub async fn what_a_courses_labs_are_worth_is_told_for_everybody_it_knows_of(store: Arc<dyn Store>) {
+    let (school, first) = school(store).await;
+    let store = school.store.as_ref();
+    check(store, first.id, "a", 1, 1).await;
+    check(store, first.id, "a", 0, 2).await;
+    // a second run of the same lab, of a version that has grown
+    school.end(&first).await;
+    let mut newer = school.click(first.subject.as_str(), school.lab.as_str());
+    let version = graded(true);
+    store.lab_publish(&version, at(3)).await.unwrap();
+    newer.digest = version.digest;
+    let Admission::Admitted(second) = store.admit(&newer).await.unwrap() else {
+        panic!("there is time left");
+    };
+    check(store, second.id, "b", 1, 4).await;
+    // a zero is a result, no check is none
+    let zero = school.at_work(600).await;
+    check(store, zero.id, "c", 0, 5).await;
+    let nothing = school.at_work(600).await;
+    school.grant("only-time", "QUALIFYING", 60).await;
+    let grades = store.course_grades(&school.course).await.unwrap();
+    let told: Vec<_> = grades.iter().map(|g| (&g.subject, &g.lab, Some(g.grade))).collect();
+    let mut wanted = vec![
+        (&first.subject, &school.lab, grade(2, 3)),
+        (&zero.subject, &school.lab, grade(0, 3)),
+    ];
+    wanted.sort_by_key(|(subject, ..)| *subject);
+    assert_eq!(told, wanted);
+    let known = store.known_in(&school.course).await.unwrap();
+    let mut all = vec![first.subject, zero.subject, nothing.subject, "only-time".into()];
+    all.sort();
+    assert_eq!(known, all);
+    assert_eq!(store.course_grades(&"another".into()).await.unwrap(), []);
+    assert_eq!(store.known_in(&"another".into()).await.unwrap(), []);
 }

@@ -10,6 +10,7 @@
 
 pub mod accounts;
 pub mod courses;
+pub mod days;
 pub mod entitlement;
 pub mod fixture;
 pub mod givers;
@@ -113,14 +114,19 @@ macro_rules! store_contract {
             a_voucher_gives_one_grant_to_whoever_redeems_it_first
             fifty_who_redeem_a_code_at_once_get_one_grant
             a_voucher_that_cannot_be_redeemed_says_why
+            a_voucher_of_a_course_that_is_over_gives_nothing_and_is_still_good
             who_guesses_has_to_wait_and_a_right_code_is_no_guess
             what_is_left_when_a_grant_ends_is_breakage
             a_grant_that_is_taken_back_keeps_what_is_held_and_gives_nothing_more
             what_makes_good_comes_from_its_own_account
             a_refund_reverses_what_was_billed_once_a_reason_and_never_more
             a_refund_to_a_grant_that_ended_is_said_to_be_of_no_use
-            a_days_cap_holds_over_sessions_and_within_one
             time_that_a_session_stood_still_moves_its_end_and_is_counted
+        );
+        $crate::store_contract!(@stage $open, days:
+            a_days_cap_holds_over_sessions_and_within_one
+            seconds_count_to_the_day_they_are_used_in_where_the_course_is
+            a_days_cap_is_of_23_and_of_25_hours_where_clocks_change
         );
         $crate::store_contract!(@stage $open, accounts:
             a_statement_agrees_with_the_ledger_of_every_scope
@@ -156,6 +162,7 @@ macro_rules! store_contract {
             what_a_trial_gave_is_told_by_seat_and_by_lab
             a_resellers_terms_are_kept_as_they_were_agreed
             a_sites_statement_has_what_was_given_there_and_nothing_else
+            a_sites_kind_is_the_last_that_was_said_and_stands_on_its_statement
         );
         $crate::store_contract!(@stage $open, recording:
             a_recording_opens_once_and_empty
@@ -191,6 +198,7 @@ macro_rules! store_contract {
             a_line_item_that_is_found_is_everybodys
             a_crowd_of_one_platform_does_not_hide_anothers_grade
             a_learner_has_their_own_grades_and_nobody_elses
+            what_a_courses_labs_are_worth_is_told_for_everybody_it_knows_of
         );
         $crate::store_contract!(@stage $open, privacy:
             nobody_starts_before_they_were_told_and_nobody_is_told_twice

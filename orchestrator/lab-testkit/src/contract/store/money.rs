@@ -3,6 +3,7 @@
 use super::fixture::{School, at, at_once, fresh, used};
 use lab_core::{
     CourseId, GrantId, SessionId, Timestamp, TokenHash, VoucherBatchId,
+    courses::{CourseRun, Extension},
     entitlement::{
         Feature, GUESSES_MAX, Grant, Offer, Plan, Redeemed, Redemption, Refusal, VoucherBatch, VoucherRefusal, source,
     },
@@ -203,6 +204,57 @@ pub async fn a_voucher_that_cannot_be_redeemed_says_why(store: Arc<dyn Store>) {
     assert!(matches!(missing, Err(StoreError::NotFound { .. })));
 }
 
+pub async fn a_voucher_of_a_course_that_is_over_gives_nothing_and_is_still_good(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    let store = &school.store;
+    store
+        .voucher_create(&batch(&school, "net-101"), &[hash(1), hash(2)])
+        .await
+        .unwrap();
+    let run = CourseRun {
+        opens_at: Some(at(-50)),
+        closes_at: Some(at(500)),
+        zone: Some("Africa/Dakar".into()),
+        ..CourseRun::new(school.course.clone(), "Réseaux")
+    };
+    store.run_put(&run).await.unwrap();
+    let redeem_at = async |subject: &str, code: u16, secs: i64| {
+        let typed = typed(subject, &school.course, code, at(secs));
+        store.voucher_redeem(&typed).await.unwrap()
+    };
+    assert!(matches!(
+        redeem_at("ada", 1, 499).await,
+        Redeemed::Granted { new: true, .. }
+    ));
+    let over = |closed_at| VoucherRefusal::CourseClosed {
+        title: "Réseaux".into(),
+        closed_at,
+        zone: Some("Africa/Dakar".into()),
+    };
+    assert_eq!(refused(redeem_at("bob", 2, 500).await), over(at(500)));
+    assert!(school.available(&"bob".into()).await.is_empty());
+    assert_eq!(store.voucher_list().await.unwrap()[0].redeemed, 1, "it was not used");
+    assert!(
+        matches!(redeem_at("ada", 1, 600).await, Redeemed::Granted { new: false, .. }),
+        "who has it already is told what it gave"
+    );
+    // their own end counts, and the code is as good as before
+    let extension = Extension {
+        course: school.course.clone(),
+        subject: "bob".into(),
+        until: at(800),
+        given_at: at(600),
+    };
+    store.extension_put(&extension).await.unwrap();
+    assert_eq!(refused(redeem_at("eve", 2, 700).await), over(at(500)));
+    assert_eq!(refused(redeem_at("bob", 2, 800).await), over(at(800)));
+    assert!(matches!(
+        redeem_at("bob", 2, 799).await,
+        Redeemed::Granted { new: true, .. }
+    ));
+    assert_eq!(school.available(&"bob".into()).await, [3600]);
+}
+
 pub async fn who_guesses_has_to_wait_and_a_right_code_is_no_guess(store: Arc<dyn Store>) {
     let school = School::open(store).await;
     school
@@ -392,46 +444,6 @@ pub async fn a_refund_to_a_grant_that_ended_is_said_to_be_of_no_use(store: Arc<d
     assert_eq!(school.store.ledger_sums().await.unwrap().total, 0);
 }
 
-pub async fn a_days_cap_holds_over_sessions_and_within_one(store: Arc<dyn Store>) {
-    let school = School::open(store).await;
-    let mut plan = school
-        .store
-        .plan_list()
-        .await
-        .unwrap()
-        .into_iter()
-        .find(|p| p.id.as_str() == "GROUP")
-        .unwrap();
-    plan.daily_secs_max = Some(1500);
-    plan.minimum_secs = 120;
-    school.store.plan_put(&plan).await.unwrap();
-    school.grant("ada", "GROUP", 36_000).await;
-    let first = school.admitted("ada").await;
-    let first = school.ready(&first).await;
-    assert_eq!(first.held_secs, 900);
-    let left = school.store.time_left(first.id, at(1)).await.unwrap();
-    assert_eq!((left.available, left.granted, left.unspent), (600, 36_000, 35_100));
-    assert_eq!(school.store.hold_extend(first.id, 5000, at(1)).await.unwrap(), 1500);
-    let second = school.click("ada", "other");
-    let capped = Admission::Refused(Refusal::DailyCap {
-        cap: 1500,
-        again_at: at(86_400),
-    });
-    assert_eq!(school.store.admit(&second).await.unwrap(), capped);
-    school.store.settle(&used(&first, 1400)).await.unwrap();
-    school.end(&first).await;
-    assert_eq!(
-        school.store.admit(&second).await.unwrap(),
-        capped,
-        "100 s are less than the plan's minimum"
-    );
-    let tomorrow = lab_core::port::AdmitRequest {
-        at: at(86_400),
-        ..second
-    };
-    assert!(matches!(school.store.admit(&tomorrow).await.unwrap(), Admission::Admitted(s) if s.held_secs == 900));
-}
-
 pub async fn time_that_a_session_stood_still_moves_its_end_and_is_counted(store: Arc<dyn Store>) {
     let school = School::open(store).await;
     let session = school.at_work(3600).await;
@@ -449,7 +461,8 @@ pub async fn time_that_a_session_stood_still_moves_its_end_and_is_counted(store:
     assert_eq!((stopping.frozen_at, stopping.frozen_us), (None, 90_000_000));
 }
 
-async fn step(
+/// A transition from what the caller holds, changed.
+pub(super) async fn step(
     school: &School,
     session: &Session,
     event: SessionEvent,

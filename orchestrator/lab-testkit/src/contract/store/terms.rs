@@ -3,9 +3,10 @@
 use super::fixture::{School, at, at_once, fresh, used};
 use lab_core::{
     TokenHash, VoucherBatchId,
+    courses::{Site, SiteKind},
     entitlement::{Bilingual, Giver, Grant, Redeemed, Redemption, VoucherBatch, VoucherRefusal, VoucherTerms},
     metering::{Period, Statement, StatementOf},
-    port::Store,
+    port::{EnrolRequest, Store, StoreError},
 };
 use std::{ops::Range, sync::Arc};
 
@@ -231,6 +232,67 @@ pub async fn a_resellers_terms_are_kept_as_they_were_agreed(store: Arc<dyn Store
     let all = school.store.voucher_terms_list().await.unwrap();
     let [told] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!((told.batch, &told.terms, told.seats.len()), (id, &terms, 2));
+    // the price stands on every statement of what the codes gave, and stays what it was
+    let dearer = VoucherTerms {
+        price: Some(text("120,000 FCFA", "120 000 FCFA")),
+        ..terms.clone()
+    };
+    let refused = school.store.voucher_terms_put(id, &dearer).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict { .. }), "{refused:?}");
+    school.grant("ada", "QUALIFYING", 600).await;
+    for of in [
+        StatementOf::Sponsor("acme".into()),
+        StatementOf::Course(school.course.clone()),
+        StatementOf::Site("dakar".into()),
+        StatementOf::Learner("ada".into()),
+    ] {
+        let told = statement(&school, of).await;
+        let sold = told.grants.iter().filter(|g| g.sale == terms.sale());
+        assert_eq!(sold.count(), 2, "{:?}", told.of);
+        let others = told.grants.iter().filter(|g| g.sale.is_none());
+        assert!(others.into_iter().all(|g| g.grant.source == "manual"));
+    }
+}
+
+async fn statement(school: &School, of: StatementOf) -> Statement {
+    let facts = school.store.statement_facts(&of, at(9000)).await.unwrap();
+    let period = Period {
+        from: at(-9000),
+        until: at(9000),
+    };
+    Statement::new(of, period, &facts)
+}
+
+pub async fn a_sites_kind_is_the_last_that_was_said_and_stands_on_its_statement(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    let store = &school.store;
+    let site = |id: &str, kind| Site { id: id.into(), kind };
+    let kind = async |id: &str| statement(&school, StatementOf::Site(id.into())).await.site_kind;
+    assert_eq!(kind("dakar").await, None);
+    store.site_put(&site("dakar", SiteKind::Company)).await.unwrap();
+    store.site_put(&site("brest", SiteKind::FabLab)).await.unwrap();
+    // a list of people says it, and is taken whole
+    let request = EnrolRequest {
+        course: school.course.clone(),
+        people: Vec::new(),
+        plans: Vec::new(),
+        sites: vec![site("dakar", SiteKind::School), site("acme", SiteKind::Company)],
+        at: at(0),
+    };
+    store.enrol(&request).await.unwrap();
+    assert_eq!(
+        store.site_list().await.unwrap(),
+        [
+            site("acme", SiteKind::Company),
+            site("brest", SiteKind::FabLab),
+            site("dakar", SiteKind::School)
+        ]
+    );
+    assert_eq!(kind("dakar").await, Some(SiteKind::School));
+    assert_eq!(
+        statement(&school, StatementOf::Learner("dakar".into())).await.site_kind,
+        None
+    );
 }
 
 pub async fn a_sites_statement_has_what_was_given_there_and_nothing_else(store: Arc<dyn Store>) {
@@ -259,15 +321,7 @@ pub async fn a_sites_statement_has_what_was_given_there_and_nothing_else(store: 
     let session = school.ready(&session).await;
     school.end(&session).await;
     store.settle(&used(&session, 700)).await.unwrap();
-    let statement = async |site: &str| {
-        let of = StatementOf::Site(site.into());
-        let facts = store.statement_facts(&of, at(9000)).await.unwrap();
-        let period = Period {
-            from: at(-9000),
-            until: at(9000),
-        };
-        Statement::new(of, period, &facts)
-    };
+    let statement = async |site: &str| statement(&school, StatementOf::Site(site.into())).await;
     let told = statement("dakar").await;
     assert_eq!(told.disagreements(), Vec::<String>::new());
     assert_eq!(

@@ -1,6 +1,7 @@
 //! `labwire course`: when a course's labs can be started, and who is in it.
 
 mod class;
+mod indicators;
 mod people;
 mod run;
 
@@ -58,7 +59,8 @@ pub enum CourseCommand {
     /// List people in a course, from a spreadsheet: all of the file, or nothing when a row is wrong
     #[command(
         after_help = "Examples:\n  labwire course import net promo-2027.csv --dry-run\n  labwire course import net promo-2027.csv\n\n\
-                          The first line names the columns, in any order: id (identifiant), name (nom), cohort (cohorte), site, coach (tuteur), external \
+                          The first line names the columns, in any order: id (identifiant), name (nom), cohort (cohorte), site, site kind (type de \
+                          site: fablab, company or school), coach (tuteur), external \
                           (courriel, matricule), plan (formule). Only `id` is needed. It is the person as `labwire person ls` shows them: what \
                           `labwire link --learner` says, or, from a platform, its address, # and its own id.\n\
                           Who is listed with a plan gets a grant of it, once. The same file again changes nothing; a column that is left out changes nothing either."
@@ -72,6 +74,22 @@ pub enum CourseCommand {
     People {
         #[arg(value_name = "COURSE")]
         course: String,
+    },
+    /// How a run went, in five numbers with their denominators: enrolled, started, diligent, success, diligent success
+    #[command(
+        after_help = "Examples:\n  labwire course indicators net --first-week static-routes --second-week ospf-triangle\n  \
+                          labwire course indicators net --first-week static-routes --second-week ospf-triangle --pass 60 --csv > net.csv\n\n\
+                          Enrolled is who is listed, was given lab time or ran a lab. Who had a check of a lab run, whatever came of it, has started and done that lab: \
+                          a zero is a result. Nobody is named."
+    )]
+    Indicators(indicators::IndicatorArgs),
+    /// How many of those who started a course started the next ones too
+    #[command(after_help = "Example:\n  labwire course funnel net-basics net-lan net-qos\n\n\
+                      People are one over several courses where their ids are: by LTI 1.3, or after `labwire person link`.")]
+    Funnel {
+        /// In their order
+        #[arg(value_name = "COURSE", required = true, num_args = 2..)]
+        courses: Vec<String>,
     },
     /// Take somebody off a course's list; their lab time stays
     #[command(after_help = "Example:\n  labwire course remove net ada")]
@@ -96,6 +114,8 @@ pub async fn run(config: &Config, command: CourseCommand) -> Result<ExitCode> {
         CourseCommand::Import(args) => people::import(config, args).await,
         CourseCommand::Export(args) => people::export(config, args).await,
         CourseCommand::People { course } => people::people(config, &course.into()).await,
+        CourseCommand::Indicators(args) => indicators::indicators(config, args).await,
+        CourseCommand::Funnel { courses } => indicators::going_on(config, courses).await,
         CourseCommand::Remove { course, person } => people::remove(config, &course.into(), &person.into()).await,
     }
 }

@@ -79,6 +79,7 @@ pub async fn import(config: &Config, args: ImportArgs) -> Result<ExitCode> {
         course: course.clone(),
         people: list.people,
         plans,
+        sites: list.sites,
         at,
     };
     let done = store.enrol(&request).await?;
@@ -154,7 +155,7 @@ pub async fn export(config: &Config, args: ExportArgs) -> Result<ExitCode> {
         Separator::Comma => ',',
         Separator::Semicolon => ';',
     };
-    let bytes = export_list(&people, separator);
+    let bytes = export_list(&people, &store.site_list().await?, separator);
     let mut out: Box<dyn Write> = match &args.out {
         None => Box::new(std::io::stdout()),
         Some(path) => {
