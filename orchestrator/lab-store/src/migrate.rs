@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("courses", include_str!("../migrations/0011_courses.sql")),
     ("orders", include_str!("../migrations/0012_orders.sql")),
     ("same_person", include_str!("../migrations/0013_same_person.sql")),
+    ("lti_seen", include_str!("../migrations/0014_lti_seen.sql")),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

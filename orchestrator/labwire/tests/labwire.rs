@@ -5,3 +5,5 @@
 mod architecture;
 #[path = "labwire/cli.rs"]
 mod cli;
+#[path = "labwire/lti.rs"]
+mod lti;

@@ -16,7 +16,7 @@ use lab_app::{
 use lab_core::{
     entitlement::Bilingual,
     html::escape,
-    launch::lti::{Fault, LtiRefusal, Next, Params},
+    launch::lti::{LtiRefusal, Next, Params},
     port::ErrorKind,
 };
 
@@ -37,7 +37,7 @@ pub(super) fn refused(refusal: &LtiRefusal, status: StatusCode) -> Response {
 /// Any error of the app, as a page.
 pub(super) fn failed(error: AppError) -> Response {
     if let AppError::Lti(refusal) = &error {
-        let status = if matches!(refusal.fault, Fault::KeysUnreachable | Fault::RegisterUnreachable) {
+        let status = if refusal.fault.next() == Next::Later {
             StatusCode::SERVICE_UNAVAILABLE
         } else {
             StatusCode::BAD_REQUEST

@@ -7,6 +7,7 @@
 //! ```
 //! Pure rules: signatures, keys and what was used before are `lab-app`'s. Every refusal names its step ([`Fault`]).
 
+mod attempt;
 mod basic;
 mod choice;
 mod claims;
@@ -23,12 +24,13 @@ mod same;
 mod steps;
 mod target;
 
+pub use attempt::{Attempt, Concern};
 pub use basic::{BASIC_WINDOW_SECS, BasicClaims, check_basic};
 pub use choice::{CHOICE_TTL, CHOSEN_MAX, ChoiceRequest, Language, ReturnsTo, choice_response, content_items, points};
 pub use claims::{ExpectedToken, LEEWAY_SECS, Message, TOKEN_AGE_MAX_SECS, check_claims};
 pub use fault::{Fault, LtiRefusal, Next};
 pub use form::{Params, percent_encode};
-pub use guide::{Guide, GuideField, guides, invitation_guide};
+pub use guide::{Guide, GuideField, GuideFor, SecretShown, guides, guides_before, invitation_guide, launch_address};
 pub use initiation::{Initiation, auth_request};
 pub use invitation::{
     Configuration, INVITATION_TTL, Invitation, Waiting, may_be_asked, place, read_configuration, read_registered,
@@ -40,7 +42,7 @@ pub use members::{
 pub use oauth::{OauthRequest, normal_url};
 pub(crate) use registration::is_address;
 pub use registration::{
-    Attempt, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, registration_problem,
+    Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, RegistrationUse, registration_problem,
 };
 pub use roles::role_of;
 pub use same::{SamePerson, same_person_problem};

@@ -10,4 +10,5 @@ mod plan;
 mod register;
 mod setup;
 mod steps;
+mod trial;
 mod ways;
