@@ -8,7 +8,7 @@ use crate::{
     grading::Outbox,
     launch::{
         Keyring,
-        lti::{PlatformKeys, Tokens},
+        lti::{LaunchedAt, PlatformKeys, Tokens},
         mint,
         staff::Provider,
     },
@@ -41,6 +41,8 @@ pub struct App {
     pub(crate) platform_keys: PlatformKeys,
     /// … and tokens for their lists of people; the outbox has its own.
     pub(crate) platform_tokens: Tokens,
+    /// When launches of each registration were last taken.
+    pub(crate) launched_at: LaunchedAt,
     /// Where staff sign in, as it was last read.
     pub(crate) provider: Provider,
     pub(crate) metrics: Metrics,
@@ -79,6 +81,7 @@ impl App {
             keyring,
             platform_keys: PlatformKeys::default(),
             platform_tokens: Tokens::default(),
+            launched_at: LaunchedAt::default(),
             provider: Provider::default(),
             metrics,
             started_us,

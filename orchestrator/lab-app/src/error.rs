@@ -91,6 +91,7 @@ impl AppError {
             Self::Staff(r) => r.fault.text().en,
             Self::Refused(r) => r.message.clone(),
             Self::Entitlement(r) => match r.as_ref() {
+                Refusal::NoLabs { plan: None } => "you have no plan in this course, and so no lab time".into(),
                 Refusal::NoLabs { .. } => "your plan in this course has no labs".into(),
                 Refusal::NoTime { .. } => "no lab time is left".into(),
                 Refusal::DailyCap { cap, again_at, .. } => {

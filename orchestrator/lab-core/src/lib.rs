@@ -19,6 +19,7 @@ pub mod launch;
 pub mod limits;
 pub mod live;
 pub mod metering;
+mod nearest;
 pub mod operations;
 pub mod port;
 pub mod privacy;
@@ -28,4 +29,5 @@ pub mod terminal;
 pub mod time;
 
 pub use ids::*;
+pub use nearest::nearest;
 pub use time::Timestamp;

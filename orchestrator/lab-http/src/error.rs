@@ -150,6 +150,9 @@ fn next_step(code: &str, status: StatusCode) -> &'static str {
         "launch-unknown-key" | "launch-foreign-audience" | "launch-lab-missing" => {
             "tell your teacher: the course's link must be renewed"
         }
+        "no-plan" => {
+            "tell your course team that you have no plan; meanwhile redeem a voucher, or watch the recorded demonstration"
+        }
         "no-labs" => "watch the recorded demonstration, redeem a voucher, or ask for a plan with labs",
         "plan-withheld" => {
             "tell your course team, who can have more agreed; meanwhile redeem a voucher, or watch the demonstration"

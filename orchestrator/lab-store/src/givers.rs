@@ -35,7 +35,7 @@ impl GiverStore for SqlStore {
     }
 }
 
-async fn put(tx: &mut Tx, giver: &Giver) -> Result<(), Failure> {
+pub(crate) async fn put(tx: &mut Tx, giver: &Giver) -> Result<(), Failure> {
     let plans = serde_json::to_string(&giver.plans).map_err(|e| Failure::Unreadable(format!("giver.plans ({e})")))?;
     sqlx::query(
         "INSERT INTO giver (source, plans, grants_max, seconds_max, site) VALUES ($1, $2, $3, $4, $5)

@@ -4,15 +4,16 @@ use crate::{
     SqlStore,
     db::{Db, Tx},
     error::{During, Failure},
-    platforms, row,
+    givers, platforms, row,
     store::{read, write},
 };
 use async_trait::async_trait;
 use lab_core::{
     CourseId, Subject, Timestamp, TokenHash,
+    entitlement::Giver,
     launch::lti::{
-        Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster,
-        SamePerson, Tried, Waiting,
+        Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey,
+        RegistrationUse, Roster, SamePerson, Tried, Waiting,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
@@ -23,6 +24,22 @@ use sqlx::{AnyConnection, any::AnyRow};
 impl LtiStore for SqlStore {
     async fn lti_registration_put(&self, registration: &Registration) -> Result<(), StoreError> {
         write!(self, "lti_registration_put", registration.clone(), put)
+    }
+    async fn lti_registration_put_with(&self, registration: &Registration, giver: &Giver) -> Result<(), StoreError> {
+        let input = (registration.clone(), giver.clone());
+        write!(self, "lti_registration_put_with", input, put_with)
+    }
+    async fn lti_registration_drop(&self, id: &RegistrationId) -> Result<bool, StoreError> {
+        write!(self, "lti_registration_drop", id.clone(), drop_registration)
+    }
+    async fn lti_registration_use(&self, id: &RegistrationId) -> Result<RegistrationUse, StoreError> {
+        read!(self, "lti_registration_use", used, id)
+    }
+    async fn lti_launched(&self, id: &RegistrationId, at: Timestamp) -> Result<(), StoreError> {
+        write!(self, "lti_launched", (id.clone(), at), launched)
+    }
+    async fn lti_launched_at(&self, id: &RegistrationId) -> Result<Option<Timestamp>, StoreError> {
+        read!(self, "lti_launched_at", launched_at, id)
     }
     async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError> {
         read!(self, "lti_registration_get", get, id)
@@ -312,6 +329,75 @@ async fn state_get(conn: &mut AnyConnection, state: TokenHash, at: Timestamp) ->
     found.map(read).transpose()
 }
 
+async fn put_with(tx: &mut Tx, (registration, giver): &(Registration, Giver)) -> Result<(), Failure> {
+    put(tx, registration).await?;
+    givers::put(tx, giver).await
+}
+
+/// Addresses of what was there go with it: another platform by the same name must not be asked at them.
+async fn drop_registration(tx: &mut Tx, id: &RegistrationId) -> Result<bool, Failure> {
+    for dependent in [
+        "DELETE FROM lti_state WHERE registration = $1",
+        "DELETE FROM lti_roster WHERE registration = $1",
+    ] {
+        sqlx::query(dependent).bind(id.0.as_str()).execute(tx.conn()).await?;
+    }
+    let done = sqlx::query("DELETE FROM lti_registration WHERE id = $1").bind(id.0.as_str());
+    Ok(done.execute(tx.conn()).await?.rows_affected() == 1)
+}
+
+async fn used(conn: &mut AnyConnection, id: &RegistrationId) -> Result<RegistrationUse, Failure> {
+    let source = id.source();
+    let courses = sqlx::query(
+        "SELECT course FROM lab_grant WHERE source = $1 UNION SELECT course FROM grade WHERE registration = $2
+         UNION SELECT course FROM lti_roster WHERE registration = $2",
+    )
+    .bind(source.as_str())
+    .bind(id.0.as_str())
+    .fetch_all(&mut *conn)
+    .await?;
+    let counts = sqlx::query(
+        "SELECT (SELECT COUNT(*) FROM (SELECT subject FROM lab_grant WHERE source = $1
+                                       UNION SELECT subject FROM grade WHERE registration = $2) people) AS learners,
+                (SELECT COUNT(*) FROM grade WHERE registration = $2 AND state = 'pending') AS grades,
+                (SELECT COUNT(*) FROM lti_state WHERE registration = $2) AS logins",
+    )
+    .bind(source.as_str())
+    .bind(id.0.as_str())
+    .fetch_one(conn)
+    .await?;
+    let count = |name| Ok::<_, Failure>(row::int(&counts, name)?.unsigned_abs());
+    let name = |r: &AnyRow| Ok(row::text(r, "course")?.into());
+    let mut courses = courses.iter().map(name).collect::<Result<Vec<CourseId>, Failure>>()?;
+    courses.sort();
+    Ok(RegistrationUse {
+        courses,
+        learners: count("learners")?,
+        grades_waiting: count("grades")?,
+        logins: count("logins")?,
+    })
+}
+
+async fn launched(tx: &mut Tx, (id, at): &(RegistrationId, Timestamp)) -> Result<(), Failure> {
+    sqlx::query(
+        "INSERT INTO lti_launched (registration, at) VALUES ($1, $2)
+         ON CONFLICT (registration) DO UPDATE SET at = excluded.at WHERE lti_launched.at < excluded.at",
+    )
+    .bind(id.0.as_str())
+    .bind(at.0)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn launched_at(conn: &mut AnyConnection, id: &RegistrationId) -> Result<Option<Timestamp>, Failure> {
+    let found = sqlx::query("SELECT at FROM lti_launched WHERE registration = $1")
+        .bind(id.0.as_str())
+        .fetch_optional(conn)
+        .await?;
+    found.map(|r| row::time(&r, "at")).transpose()
+}
+
 /// Two that read the same newest key take the same ordinal: the second is undone, runs again, and finds the first.
 async fn key_add(tx: &mut Tx, (key, after, retire_at): &(LtiKey, Option<String>, Timestamp)) -> Result<bool, Failure> {
     let newest = sqlx::query("SELECT kid, ordinal FROM lti_key ORDER BY ordinal DESC LIMIT 1")
@@ -357,10 +443,12 @@ async fn key_list(conn: &mut AnyConnection, at: Timestamp) -> Result<Vec<LtiKey>
 
 async fn attempt_add(tx: &mut Tx, a: &Attempt) -> Result<(), Failure> {
     sqlx::query(
-        "INSERT INTO lti_attempt (at, registration, version, code, step, detail) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO lti_attempt (at, registration, platform, version, code, step, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(a.at.0)
     .bind(a.registration.as_ref().map(|r| r.0.clone()))
+    .bind(a.platform.clone())
     .bind(a.version.as_str())
     .bind(a.code.as_str())
     .bind(i64::from(a.step))
@@ -382,6 +470,7 @@ async fn attempt_list(conn: &mut AnyConnection) -> Result<Vec<Attempt>, Failure>
         Ok(Attempt {
             at: row::time(r, "at")?,
             registration: row::text_opt(r, "registration")?.map(RegistrationId),
+            platform: row::text_opt(r, "platform")?,
             version: row::text(r, "version")?,
             code: row::text(r, "code")?,
             step: row::small(r, "step")?,

@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("courses", include_str!("../migrations/0011_courses.sql")),
     ("orders", include_str!("../migrations/0012_orders.sql")),
     ("same_person", include_str!("../migrations/0013_same_person.sql")),
+    ("lti_seen", include_str!("../migrations/0014_lti_seen.sql")),
     (
         "invitation_tries",
         include_str!("../migrations/0015_invitation_tries.sql"),

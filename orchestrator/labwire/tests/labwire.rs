@@ -7,3 +7,5 @@ mod architecture;
 mod cli;
 #[path = "labwire/login.rs"]
 mod login;
+#[path = "labwire/lti.rs"]
+mod lti;

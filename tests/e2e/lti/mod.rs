@@ -6,4 +6,5 @@ mod grades;
 mod launches;
 mod members;
 mod moodle;
+mod names;
 mod signers;

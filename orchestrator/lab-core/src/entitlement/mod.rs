@@ -144,7 +144,7 @@ impl TimeLeft {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "refusal", rename_all = "kebab-case")]
 pub enum Refusal {
-    /// No grant of a plan with labs in this course (DISCOVERY).
+    /// No grant of a plan with labs in this course (DISCOVERY); no `plan`: no grant of any.
     NoLabs { plan: Option<PlanId> },
     /// Less than the plan's minimum is left on grants that are valid now.
     NoTime { available: i64 },
@@ -182,6 +182,7 @@ impl Refusal {
     /// The public code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::NoLabs { plan: None } => "no-plan",
             Self::NoLabs { .. } => "no-labs",
             Self::NoTime { .. } => "no-time",
             Self::DailyCap { .. } => "daily-cap",

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const SCOPE: &str = "https://purl.imsglobal.org/spec/lti-ags/scope/";
+/// The right to give scores: the one that every platform with grades has.
+pub const SCORE_SCOPE: &str = "https://purl.imsglobal.org/spec/lti-ags/scope/score";
 const SCORE_TYPE: &str = "application/vnd.ims.lis.v1.score+json";
 const RESULTS_TYPE: &str = "application/vnd.ims.lis.v2.resultcontainer+json";
 const LINE_ITEM_TYPE: &str = "application/vnd.ims.lis.v2.lineitem+json";

@@ -3,6 +3,7 @@
 //! A *link* carries a [`LaunchClaims`] token. Presenting it once makes a *login* (a tab's bearer); presenting it again from
 //! elsewhere is refused. The bearer rotates; a WebSocket is opened by a single-use *ticket*.
 
+mod faults;
 pub mod lti;
 mod role;
 pub mod staff;

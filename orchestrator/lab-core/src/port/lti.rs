@@ -3,9 +3,10 @@
 use super::StoreError;
 use crate::{
     CourseId, Subject, Timestamp, TokenHash,
+    entitlement::Giver,
     launch::lti::{
-        Attempt, Invitation, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, Roster, SamePerson,
-        Tried, Waiting,
+        Attempt, Invitation, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, RegistrationUse, Roster,
+        SamePerson, Tried, Waiting,
     },
 };
 use async_trait::async_trait;
@@ -22,6 +23,17 @@ pub trait LtiStore: Send + Sync + 'static {
     /// Adds a registration, or changes the one of that id (which keeps its `created_at`). A conflict when another registration has its
     /// issuer and client id, or its key.
     async fn lti_registration_put(&self, registration: &Registration) -> Result<(), StoreError>;
+    /// The same, with what its launches may give, in one transaction: of one that is refused nothing is kept.
+    async fn lti_registration_put_with(&self, registration: &Registration, giver: &Giver) -> Result<(), StoreError>;
+    /// Forgets a registration with its secret, logins under way, and where it lists people. Whether it was there. What its launches gave stays,
+    /// with its limits, its grades and its refused launches: one of the same name goes on with them.
+    async fn lti_registration_drop(&self, id: &RegistrationId) -> Result<bool, StoreError>;
+    /// What is here by it.
+    async fn lti_registration_use(&self, id: &RegistrationId) -> Result<RegistrationUse, StoreError>;
+    /// One of its launches was taken; only the newest is kept.
+    async fn lti_launched(&self, id: &RegistrationId, at: Timestamp) -> Result<(), StoreError>;
+    /// When one of its launches was last taken.
+    async fn lti_launched_at(&self, id: &RegistrationId) -> Result<Option<Timestamp>, StoreError>;
     async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError>;
     /// All of them, by id.
     async fn lti_registration_list(&self) -> Result<Vec<Registration>, StoreError>;

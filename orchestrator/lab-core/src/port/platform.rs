@@ -84,6 +84,20 @@ pub enum PlatformError {
 }
 
 impl PlatformError {
+    /// In one line with its innermost cause: `… does not answer: Connection refused (os error 111)`. Never holds what was sent.
+    pub fn explained(&self) -> String {
+        let mut cause = std::error::Error::source(self);
+        let mut innermost = None;
+        while let Some(e) = cause {
+            innermost = Some(e.to_string());
+            cause = e.source();
+        }
+        match innermost {
+            Some(why) => format!("{self}: {why}"),
+            None => self.to_string(),
+        }
+    }
+
     /// What the caller can do.
     pub fn kind(&self) -> ErrorKind {
         match self {

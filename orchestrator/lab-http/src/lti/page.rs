@@ -38,8 +38,8 @@ pub(super) fn refused(refusal: &LtiRefusal, status: StatusCode) -> Response {
 pub(super) fn failed(error: AppError) -> Response {
     if let AppError::Lti(refusal) = &error {
         let status = match refusal.fault {
-            Fault::KeysUnreachable | Fault::RegisterUnreachable => StatusCode::SERVICE_UNAVAILABLE,
             Fault::RegisterTries | Fault::RegisterPace => StatusCode::TOO_MANY_REQUESTS,
+            fault if fault.next() == Next::Later => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };
         return refused(refusal, status);

@@ -227,7 +227,7 @@ impl From<Me> for MeView {
 /// Why a learner gets no lab, with the numbers of it.
 #[derive(Serialize, ToSchema)]
 pub struct RefusalView {
-    /// `no-labs`, `plan-withheld`, `not-attested`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `course-not-open`, `course-closed`,
+    /// `no-plan`, `no-labs`, `plan-withheld`, `not-attested`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `course-not-open`, `course-closed`,
     /// `privacy-notice`.
     pub refusal: String,
     /// With `no-labs`: the plan the learner has; with `plan-withheld`: the one that was asked for.

@@ -214,6 +214,7 @@ pub const COLUMNS: &[(&str, &[(&str, Of)])] = &[
         "lti_attempt",
         &[
             ("registration", Of::Nobody),
+            ("platform", Of::Nobody),
             ("version", Of::Nobody),
             ("code", Of::Nobody),
             ("detail", Of::Person),
@@ -231,6 +232,7 @@ pub const COLUMNS: &[(&str, &[(&str, Of)])] = &[
             ("settings", Of::Nobody),
         ],
     ),
+    ("lti_launched", &[("registration", Of::Nobody)]),
     ("lti_key", &[("kid", Of::Nobody), ("private", Of::Nobody)]),
     (
         "lti_registration",
@@ -448,6 +450,7 @@ pub async fn traces(store: Arc<dyn Store>) {
     let attempt = Attempt {
         at: at(0),
         registration: None,
+        platform: None,
         version: "1.3".into(),
         code: "lti-role".into(),
         step: 9,

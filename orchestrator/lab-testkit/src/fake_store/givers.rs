@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
 pub struct Givers {
-    all: BTreeMap<String, Giver>,
+    pub all: BTreeMap<String, Giver>,
     withheld: BTreeMap<(Subject, CourseId), Withheld>,
 }
 

@@ -24,6 +24,13 @@ pub(super) struct Grades {
 }
 
 impl Grades {
+    /// Those that go back by one registration.
+    pub fn of_registration(&self, registration: &RegistrationId) -> impl Iterator<Item = &GradeRow> {
+        self.rows
+            .values()
+            .filter(move |row| row.target.registration == *registration)
+    }
+
     /// Grades of somebody who is forgotten.
     pub fn forget(&mut self, subject: &Subject) {
         self.rows.retain(|_, row| row.target.subject != *subject);

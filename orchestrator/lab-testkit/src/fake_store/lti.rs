@@ -1,20 +1,23 @@
 //! Launches by LTI, in memory.
 
-use super::FakeStore;
+use super::{FakeStore, state::State};
 use async_trait::async_trait;
 use lab_core::{
     CourseId, Subject, Timestamp, TokenHash,
+    entitlement::Giver,
+    grading::GradeState,
     launch::lti::{
         Attempt, INVITATION_TRIES_MAX, Invitation, Kind, LtiKey, LtiState, Registration, RegistrationId,
-        RegistrationKey, Roster, SamePerson, Tried, Waiting, same_person_problem,
+        RegistrationKey, RegistrationUse, Roster, SamePerson, Tried, Waiting, same_person_problem,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 #[derive(Debug, Default)]
 pub(super) struct LtiTables {
     registrations: BTreeMap<RegistrationId, Registration>,
+    launched: BTreeMap<RegistrationId, Timestamp>,
     invitations: BTreeMap<RegistrationId, Invitation>,
     tries: BTreeMap<RegistrationId, u32>,
     rosters: BTreeMap<(RegistrationId, CourseId), String>,
@@ -133,6 +136,38 @@ impl LtiTables {
     }
 }
 
+impl State {
+    fn used_by(&self, id: &RegistrationId) -> RegistrationUse {
+        let grants: Vec<_> = self.grants.values().filter(|g| g.source == id.source()).collect();
+        let grades: Vec<_> = self.grades.of_registration(id).collect();
+        let rosters = self
+            .lti
+            .rosters
+            .keys()
+            .filter(|(of, _)| of == id)
+            .map(|(_, course)| course);
+        let courses = grants
+            .iter()
+            .map(|g| &g.course)
+            .chain(grades.iter().map(|g| &g.target.course));
+        let people = grants
+            .iter()
+            .map(|g| &g.subject)
+            .chain(grades.iter().map(|g| &g.target.subject));
+        RegistrationUse {
+            courses: courses
+                .chain(rosters)
+                .cloned()
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            learners: people.collect::<BTreeSet<_>>().len() as u64,
+            grades_waiting: grades.iter().filter(|g| g.state == GradeState::Pending).count() as u64,
+            logins: self.lti.states.values().filter(|s| s.registration == *id).count() as u64,
+        }
+    }
+}
+
 fn taken(id: &RegistrationId, detail: &str) -> StoreError {
     StoreError::Conflict {
         what: "invitation",
@@ -174,6 +209,33 @@ fn matches(kind: &Kind, key: &RegistrationKey) -> bool {
 impl LtiStore for FakeStore {
     async fn lti_registration_put(&self, registration: &Registration) -> Result<(), StoreError> {
         self.run("lti_registration_put", |s| s.lti.put(registration))
+    }
+    async fn lti_registration_put_with(&self, registration: &Registration, giver: &Giver) -> Result<(), StoreError> {
+        self.run("lti_registration_put_with", |s| {
+            s.lti.put(registration)?;
+            s.givers.all.insert(giver.source.clone(), giver.clone());
+            Ok(())
+        })
+    }
+    async fn lti_registration_drop(&self, id: &RegistrationId) -> Result<bool, StoreError> {
+        self.run("lti_registration_drop", |s| {
+            s.lti.states.retain(|_, state| state.registration != *id);
+            s.lti.rosters.retain(|(of, _), _| of != id);
+            Ok(s.lti.registrations.remove(id).is_some())
+        })
+    }
+    async fn lti_registration_use(&self, id: &RegistrationId) -> Result<RegistrationUse, StoreError> {
+        self.run("lti_registration_use", |s| Ok(s.used_by(id)))
+    }
+    async fn lti_launched(&self, id: &RegistrationId, at: Timestamp) -> Result<(), StoreError> {
+        self.run("lti_launched", |s| {
+            let last = s.lti.launched.entry(id.clone()).or_insert(at);
+            *last = (*last).max(at);
+            Ok(())
+        })
+    }
+    async fn lti_launched_at(&self, id: &RegistrationId) -> Result<Option<Timestamp>, StoreError> {
+        self.run("lti_launched_at", |s| Ok(s.lti.launched.get(id).copied()))
     }
     async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError> {
         self.run("lti_registration_get", |s| Ok(s.lti.registrations.get(id).cloned()))

@@ -1,6 +1,6 @@
 //! `labwire order key add|ls|revoke`.
 
-use super::grant::seed_plans;
+use super::{grant::seed_plans, out};
 use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -10,7 +10,7 @@ use lab_core::{
     entitlement::{GrantBudget, OrderKey, OrderKeyState, shop_problem},
     port::{Clock, OrderStore, Store},
 };
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 #[derive(Subcommand, Debug)]
 pub enum OrderCommand {
@@ -37,7 +37,7 @@ pub enum KeyCommand {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  labwire order key add shop --course net --plan QUALIFYING\n  \
-                        labwire order key add esp-dakar --course net --plan QUALIFYING --sponsor esp --orders-max 75 --hours-max 1500\n\n\
+                        labwire order key add esp-dakar --course net --plan QUALIFYING --sponsor esp --orders-max 75 --hours-max 1500 --out esp-dakar.key\n\n\
                         The key's hash is made with the first key of the settings: that must stay in `keys` as long as this one is used."
 )]
 pub struct AddArgs {
@@ -61,6 +61,9 @@ pub struct AddArgs {
     /// Most lab time of this shop's orders in all
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..=10_000_000))]
     hours_max: Option<i64>,
+    /// A new file for the key, readable by you only; standard output when not given
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 pub async fn run(config: Config, command: OrderCommand) -> Result<ExitCode> {
@@ -92,6 +95,8 @@ async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
             bail!("--plan {plan} does not exist; `labwire plan ls` lists plans");
         }
     }
+    // first: a key that cannot be written down is lost
+    let mut out = out::open(args.out.as_deref())?;
     let (id, token, hash) = make_order_key(&wire::entropy(), &keyring);
     let key = OrderKey {
         id,
@@ -111,7 +116,7 @@ async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
     };
     store.order_key_add(&key).await?;
     // alone on standard output, for a file or a secret store
-    println!("{token}");
+    writeln!(out, "{token}").and_then(|()| out.flush())?;
     eprintln!(
         "{id}: a key for {}, of {} under {}. It is shown this once.\n\
          Order with it: curl -H 'authorization: Bearer lwo_…' -H 'content-type: application/json' {}/api/v1/orders \\\n  \

@@ -1,7 +1,7 @@
 //! `labwire voucher create|ls|revoke`.
 
 use super::sheet;
-use crate::{config::Config, table, wire};
+use crate::{command::out, config::Config, table, wire};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use lab_app::entitlement::make_codes;
@@ -11,14 +11,7 @@ use lab_core::{
     entitlement::{BATCH_MAX, Bilingual, Code, VoucherBatch, VoucherBatchState, VoucherTerms},
     port::{Clock, Entropy, Store},
 };
-use std::{
-    fs::OpenOptions,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
 #[derive(Subcommand, Debug)]
 pub enum VoucherCommand {
@@ -221,7 +214,7 @@ pub(super) async fn make(config: Config, m: Making) -> Result<()> {
         sponsor: m.sponsor,
     };
     // the file first: codes that are in the database and nowhere else are lost
-    let mut out = open(m.out.as_deref())?;
+    let mut out = out::open(m.out.as_deref())?;
     let (codes, hashes): (Vec<Code>, Vec<_>) = make_codes(&wire::entropy(), &keyring, m.count).into_iter().unzip();
     let text = match m.format {
         Format::Csv => sheet::csv(&batch, &m.terms, &codes),
@@ -249,15 +242,6 @@ pub(super) async fn make(config: Config, m: Making) -> Result<()> {
         batch.expires_at
     );
     Ok(())
-}
-
-/// Worth money: for its owner only, and never over what is there.
-fn open(path: Option<&Path>) -> Result<Box<dyn Write>> {
-    let Some(path) = path else {
-        return Ok(Box::new(std::io::stdout()));
-    };
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    Ok(Box::new(file.with_context(|| format!("--out {}", path.display()))?))
 }
 
 async fn ls(config: &Config) -> Result<ExitCode> {

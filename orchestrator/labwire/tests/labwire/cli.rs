@@ -6,12 +6,12 @@ use std::{
     process::{Command, Output},
 };
 
-const LAB: &str = "labwire: 1\nid: tiny\ntitle: {en: Tiny, fr: Petit}\nsummary: {en: One host., fr: Un hôte.}\n\
+pub const LAB: &str = "labwire: 1\nid: tiny\ntitle: {en: Tiny, fr: Petit}\nsummary: {en: One host., fr: Un hôte.}\n\
                    image: labwire/frr:1\nterminals:\n  - {id: h1, kind: shell, command: [bash]}\nstart: [sleep, infinity]\n\
                    time: {planned: 20m, max: 60m, idle: 15m}\n";
 
 /// Runs labwire in a folder, with no setting of this machine.
-fn labwire(dir: &Path, args: &[&str]) -> Output {
+pub fn labwire(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_labwire"));
     for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("LABWIRE_")) {
         command.env_remove(name);
@@ -19,7 +19,7 @@ fn labwire(dir: &Path, args: &[&str]) -> Output {
     command.current_dir(dir).args(args).output().expect("the binary runs")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 

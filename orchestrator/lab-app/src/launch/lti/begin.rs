@@ -1,12 +1,10 @@
 //! The login initiation of LTI 1.3.
 
-use super::REDIRECT_PATH;
+use super::{REDIRECT_PATH, Whose};
 use crate::{App, AppError, launch::mint};
 use lab_core::{
     TokenHash,
-    launch::lti::{
-        Fault, Initiation, Kind, LtiState, Params, Registration, RegistrationId, RegistrationKey, Version, auth_request,
-    },
+    launch::lti::{Fault, Initiation, Kind, LtiState, Params, Registration, RegistrationKey, Version, auth_request},
 };
 use std::time::Duration;
 
@@ -59,15 +57,16 @@ impl App {
     /// # Errors
     /// [`AppError::Lti`]; it is kept for `labwire lti test`.
     pub async fn lti_begin(&self, params: &Params) -> Result<Begun, AppError> {
-        let mut whose = None;
+        let mut whose = Whose::default();
         let begun = self.begin(params, &mut whose).await;
         self.noted(Version::V1p3, whose, begun).await
     }
 
-    async fn begin(&self, params: &Params, whose: &mut Option<RegistrationId>) -> Result<Begun, AppError> {
+    async fn begin(&self, params: &Params, whose: &mut Whose) -> Result<Begun, AppError> {
+        whose.platform = params.filled("iss").map(str::to_owned);
         let initiation = Initiation::read(params, &self.settings.public_url)?;
         let registration = self.platform_of(&initiation).await?;
-        *whose = Some(registration.id.clone());
+        whose.registration = Some(registration.id.clone());
         let Kind::Platform {
             client_id, auth_url, ..
         } = &registration.kind

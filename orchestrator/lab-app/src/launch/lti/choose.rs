@@ -3,7 +3,7 @@
 //! Nothing is kept here meanwhile: the request travels in the page as a *ticket*, signed by a key that signs nothing else, bound to
 //! registration and deployment, good for half an hour and once.
 
-use super::{OurKeys, mark};
+use super::{OurKeys, Whose, mark};
 use crate::{App, AppError, launch::mint};
 use lab_core::{
     LabId,
@@ -85,18 +85,18 @@ impl App {
     /// # Errors
     /// [`AppError::Lti`]; it is kept for `labwire lti test`.
     pub async fn lti_choose(&self, params: &Params) -> Result<Answered, AppError> {
-        let mut whose = None;
+        let mut whose = Whose::default();
         let answered = self.choose(params, &mut whose).await;
         self.noted(Version::V1p3, whose, answered).await
     }
 
-    async fn choose(&self, params: &Params, whose: &mut Option<RegistrationId>) -> Result<Answered, AppError> {
+    async fn choose(&self, params: &Params, whose: &mut Whose) -> Result<Answered, AppError> {
         let sealed = params.get("choice").unwrap_or_default();
         let ticket: Option<Ticket> = self.keyring.verify_choice(sealed);
         let ticket = ticket
             .filter(|t| t.aud == self.settings.installation)
             .ok_or_else(|| Fault::ChoiceForged.because("the form's field choice is not what we put there"))?;
-        *whose = Some(ticket.registration.clone());
+        whose.registration = Some(ticket.registration.clone());
         let now = self.now();
         if now.secs() >= ticket.exp {
             return Err(Fault::ChoiceExpired

@@ -1,14 +1,14 @@
 //! A launch by LTI 1.1: a form signed with a shared secret.
 
-use super::mark;
+use super::{Whose, mark};
 use crate::{App, AppError};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use lab_core::{
     Timestamp,
     launch::lti::{
-        BASIC_WINDOW_SECS, BasicClaims, Fault, Kind, LaunchUrl, OauthRequest, Params, RegistrationId, RegistrationKey,
-        Version, check_basic,
+        BASIC_WINDOW_SECS, BasicClaims, Fault, Kind, LaunchUrl, OauthRequest, Params, RegistrationKey, Version,
+        check_basic,
     },
     port::Redeem,
 };
@@ -23,12 +23,13 @@ impl App {
     /// # Errors
     /// [`AppError::Lti`]; it is kept for `labwire lti test`.
     pub async fn lti_form(&self, url: &str, params: &Params) -> Result<String, AppError> {
-        let mut whose = None;
+        let mut whose = Whose::default();
         let launched = self.form(url, params, &mut whose).await;
         self.noted(Version::V1p1, whose, launched).await
     }
 
-    async fn form(&self, url: &str, params: &Params, whose: &mut Option<RegistrationId>) -> Result<String, AppError> {
+    async fn form(&self, url: &str, params: &Params, whose: &mut Whose) -> Result<String, AppError> {
+        whose.platform = params.filled("oauth_consumer_key").map(str::to_owned);
         let claims = BasicClaims::read(params)?;
         if LaunchUrl::of(&self.settings.public_url, url).is_none() {
             return Err(Fault::TargetForeign
@@ -52,7 +53,7 @@ impl App {
                 ))
                 .into());
         };
-        *whose = Some(registration.id.clone());
+        whose.registration = Some(registration.id.clone());
         if !right {
             return Err(Fault::OauthSignature
                 .because(format!(
@@ -70,7 +71,9 @@ impl App {
             return Err(Fault::OauthNonce.because(format!("the nonce was used at {at}")).into());
         }
         let verified = check_basic(params)?;
-        self.arrive(&registration, verified, url).await
+        let link = self.arrive(&registration, verified, url).await?;
+        self.launched(&registration.id).await;
+        Ok(link)
     }
 }
 

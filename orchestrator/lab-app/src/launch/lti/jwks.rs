@@ -5,7 +5,7 @@ use jsonwebtoken::DecodingKey;
 use lab_core::{
     Timestamp,
     launch::lti::{Fault, Jwks, LtiRefusal},
-    port::PlatformRequest,
+    port::{Platform, PlatformError, PlatformRequest},
 };
 use serde::Deserialize;
 use std::{
@@ -25,6 +25,9 @@ const RETRY: Duration = Duration::from_secs(5);
 const KEYS_MAX: usize = 50;
 /// An RSA modulus of 2048 bits is 256 bytes, 342 base64url digits; a shorter one can be broken.
 const MODULUS_CHARS_MIN: usize = 342;
+
+/// Where keys are that nobody fetches.
+pub(super) const REGISTERED: &str = "the registered keys";
 
 #[derive(Deserialize)]
 struct Set {
@@ -46,11 +49,12 @@ struct Entry {
     e: String,
 }
 
-type Keys = HashMap<String, DecodingKey>;
+pub(super) type Keys = HashMap<String, DecodingKey>;
 
-/// Reads a set; entries that cannot verify RS256 are left out.
-fn parse(text: &str) -> Result<Keys, String> {
-    let set: Set = serde_json::from_str(text).map_err(|_| "it is not a set of keys (JSON with `keys`)".to_owned())?;
+/// Reads a set, of which `place` says where it is; entries that cannot verify RS256 are left out.
+pub(super) fn parse(text: &str, place: &str) -> Result<Keys, LtiRefusal> {
+    let set: Set = serde_json::from_str(text)
+        .map_err(|_| Fault::KeysUnreadable.because(format!("{place}: it is not a set of keys (JSON with `keys`)")))?;
     let usable = |k: &&Entry| {
         k.kty == "RSA" && k.usage.as_deref() != Some("enc") && !k.kid.is_empty() && k.n.len() >= MODULUS_CHARS_MIN
     };
@@ -64,7 +68,7 @@ fn parse(text: &str) -> Result<Keys, String> {
 /// One look at a platform's keys. Whoever wants them while it is under way waits for the same one.
 struct Look {
     at: Timestamp,
-    found: OnceCell<Result<Keys, String>>,
+    found: OnceCell<Result<Keys, LtiRefusal>>,
     /// The last look that found something: what is believed while the platform does not answer.
     before: Option<Arc<Look>>,
 }
@@ -81,12 +85,8 @@ impl PlatformKeys {
     pub async fn key(&self, ports: &Ports, jwks: &Jwks, kid: &str) -> Result<DecodingKey, LtiRefusal> {
         let url = match jwks {
             Jwks::Static(text) => {
-                let keys =
-                    parse(text).map_err(|why| Fault::KeysUnreachable.because(format!("the registered keys: {why}")))?;
-                return keys
-                    .get(kid)
-                    .cloned()
-                    .ok_or_else(|| unknown(kid, "the registered keys"));
+                let keys = parse(text, REGISTERED)?;
+                return keys.get(kid).cloned().ok_or_else(|| unknown(kid, REGISTERED));
             }
             Jwks::Url(url) => url,
         };
@@ -97,10 +97,7 @@ impl PlatformKeys {
         {
             answer = newer.key(ports, url, kid).await;
         }
-        match answer {
-            Ok(found) => found.ok_or_else(|| unknown(kid, url)),
-            Err(why) => Err(Fault::KeysUnreachable.because(why)),
-        }
+        answer?.ok_or_else(|| unknown(kid, url))
     }
 
     /// The look that counts now: the last one, unless it is too old.
@@ -152,8 +149,8 @@ impl Look {
         }
     }
 
-    async fn key(&self, ports: &Ports, url: &str, kid: &str) -> Result<Option<DecodingKey>, String> {
-        match self.found.get_or_init(|| fetch(ports, url)).await {
+    async fn key(&self, ports: &Ports, url: &str, kid: &str) -> Result<Option<DecodingKey>, LtiRefusal> {
+        match self.found.get_or_init(|| fetch(ports.platform.as_ref(), url)).await {
             Ok(keys) => Ok(keys.get(kid).cloned()),
             Err(why) => {
                 let known = self
@@ -170,23 +167,26 @@ impl Look {
     }
 }
 
-async fn fetch(ports: &Ports, url: &str) -> Result<Keys, String> {
-    let answer = ports
-        .platform
-        .send(&PlatformRequest::get(url, "application/json"))
-        .await;
+/// Asks for a set of keys, or says why there is none.
+pub(super) async fn fetch(platform: &dyn Platform, url: &str) -> Result<Keys, LtiRefusal> {
+    let answer = platform.send(&PlatformRequest::get(url, "application/json")).await;
     let answer = answer.map_err(|e| {
         tracing::warn!(
             error = &e as &dyn std::error::Error,
             code = e.code(),
             "a platform's keys cannot be read"
         );
-        e.to_string()
+        let fault = match e {
+            PlatformError::Private { .. } => Fault::KeysPrivate,
+            PlatformError::Answer { .. } => Fault::KeysUnreadable,
+            PlatformError::Unavailable { .. } | PlatformError::Address { .. } => Fault::KeysUnreachable,
+        };
+        fault.because(e.explained())
     })?;
     if answer.status != 200 {
-        return Err(format!("{url} answers {}, not 200", answer.status));
+        return Err(Fault::KeysStatus.because(format!("{url} answers {}, not 200", answer.status)));
     }
-    parse(&answer.body).map_err(|why| format!("{url}: {why}"))
+    parse(&answer.body, url)
 }
 
 fn unknown(kid: &str, place: &str) -> LtiRefusal {

@@ -121,6 +121,10 @@ impl App {
         let attempt = Attempt {
             at: self.now(),
             registration: Some(registration.id.clone()),
+            platform: match &registration.kind {
+                Kind::Platform { issuer, .. } => Some(issuer.clone()),
+                Kind::Consumer { .. } => None,
+            },
             version: Version::V1p3.name().to_owned(),
             code: why.fault.code().to_owned(),
             step: why.fault.step(),

@@ -18,12 +18,14 @@ mod choose;
 mod form;
 mod jwks;
 mod keys;
+mod launched;
 mod members;
 mod migrate;
 mod register;
 mod setup;
 mod signature;
 mod token;
+mod trial;
 
 pub(crate) use access::{Asked, Tokens, unanswered};
 pub use begin::{Begun, StorageOffer};
@@ -31,17 +33,27 @@ pub use choose::{Answered, Picker};
 pub(crate) use form::oauth_signature;
 pub(crate) use jwks::PlatformKeys;
 pub use keys::{KEY_PUBLISHED_AFTER, OurKeys, PublicKey};
+pub(crate) use launched::LaunchedAt;
 pub use members::{CoursePeople, CoursePerson};
 pub use register::CameByInvitation;
 pub use setup::{Added, Invited, LtiOverview, NewRegistration, Offer, Setup};
 pub use token::{Browser, Launched};
+pub use trial::{Outcome, Trial, Trier};
 
 use crate::{App, AppError};
 use lab_core::{
     LaunchId,
-    launch::lti::{Attempt, LtiRefusal, RegistrationId, Version},
+    launch::lti::{Attempt, LtiRefusal, PLATFORM_ID_CHARS_MAX, RegistrationId, Version},
     port::ErrorKind,
 };
+
+/// Of whom a launch is, as far as it told by now.
+#[derive(Default)]
+struct Whose {
+    registration: Option<RegistrationId>,
+    /// The issuer or consumer key that it names.
+    platform: Option<String>,
+}
 
 /// The mark in `launch_used` of something that counts once.
 fn mark(kind: &str, parts: &[&str]) -> LaunchId {
@@ -50,28 +62,25 @@ fn mark(kind: &str, parts: &[&str]) -> LaunchId {
 
 impl App {
     /// Writes a refusal down for `labwire lti test`, and hands it on. What cannot be written is only logged: the launch has its answer.
-    async fn noted<T>(
-        &self,
-        version: Version,
-        registration: Option<RegistrationId>,
-        result: Result<T, AppError>,
-    ) -> Result<T, AppError> {
+    async fn noted<T>(&self, version: Version, whose: Whose, result: Result<T, AppError>) -> Result<T, AppError> {
+        let Whose { registration, platform } = whose;
         let (code, step, detail) = match &result {
             Ok(_) => return result,
             Err(AppError::Lti(LtiRefusal { fault, detail })) => (fault.code(), fault.step(), detail.clone()),
             Err(other) => (other.code(), 0, other.public()),
         };
-        let whose = registration.as_ref().map_or("unknown", |r| r.0.as_str());
+        let named = registration.as_ref().map_or("unknown", |r| r.0.as_str());
         tracing::info!(
             code,
             step,
             version = version.name(),
-            registration = whose,
+            registration = named,
             "launch by LTI refused"
         );
         let attempt = Attempt {
             at: self.now(),
             registration,
+            platform: platform.map(|p| p.chars().take(PLATFORM_ID_CHARS_MAX).collect()),
             version: version.name().to_owned(),
             code: code.to_owned(),
             step,

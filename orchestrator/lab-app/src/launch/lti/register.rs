@@ -1,11 +1,12 @@
 //! A platform registers itself, by an invitation: it is asked what it is, told what we are, and waits for a yes.
 
+use super::Whose;
 use crate::{App, AppError};
 use lab_core::{
     TokenHash,
     launch::lti::{
-        Configuration, Fault, INVITATION_TRIES_MAX, Kind, LtiRefusal, Params, REGISTRATIONS_A_MINUTE, RegistrationId,
-        Tried, Version, Waiting, may_be_asked, place, read_configuration, read_registered, tool_registration,
+        Configuration, Fault, INVITATION_TRIES_MAX, Kind, LtiRefusal, Params, REGISTRATIONS_A_MINUTE, Tried, Version,
+        Waiting, may_be_asked, place, read_configuration, read_registered, tool_registration,
     },
     port::{PlatformAnswer, PlatformRequest},
 };
@@ -33,16 +34,12 @@ impl App {
                 "more than {REGISTRATIONS_A_MINUTE} registrations of one address in a minute; again at {until}"
             ))
         })?;
-        let mut whose = None;
+        let mut whose = Whose::default();
         let came = self.register(params, &mut whose).await;
         self.noted(Version::V1p3, whose, came).await
     }
 
-    async fn register(
-        &self,
-        params: &Params,
-        whose: &mut Option<RegistrationId>,
-    ) -> Result<CameByInvitation, AppError> {
+    async fn register(&self, params: &Params, whose: &mut Whose) -> Result<CameByInvitation, AppError> {
         let unknown = || Fault::RegisterInvitation.because("the invitation is not known, has expired, or was used");
         let secret = TokenHash::of(params.filled("invitation").unwrap_or_default());
         let invitation = match self.ports.store.lti_invitation_try(secret, self.now()).await? {
@@ -56,7 +53,7 @@ impl App {
                     .into());
             }
         };
-        *whose = Some(invitation.id.clone());
+        whose.registration = Some(invitation.id.clone());
         let url = params.filled("openid_configuration").unwrap_or_default();
         let hosts = &self.settings.private_hosts;
         if !may_be_asked(url, hosts) {
@@ -117,6 +114,6 @@ impl App {
 
     async fn ask_platform(&self, request: &PlatformRequest) -> Result<PlatformAnswer, LtiRefusal> {
         let answer = self.ports.platform.send(request).await;
-        answer.map_err(|e| Fault::RegisterUnreachable.because(e.to_string()))
+        answer.map_err(|e| Fault::RegisterUnreachable.because(e.explained()))
     }
 }

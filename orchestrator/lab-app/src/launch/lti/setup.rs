@@ -8,8 +8,8 @@ use lab_core::{
     launch::{
         Login, Role,
         lti::{
-            Attempt, Guide, INVITATION_TTL, Invitation, Jwks, Kind, Registration, RegistrationId, guides,
-            registration_problem,
+            Attempt, Guide, INVITATION_TTL, Invitation, Jwks, Kind, Registration, RegistrationId, RegistrationUse,
+            SecretShown, guides, launch_address, registration_problem,
         },
     },
     port::{Clock, Entropy, ErrorKind, Store},
@@ -131,17 +131,19 @@ impl Setup {
         if let Some(problem) = registration_problem(&registration) {
             return Err(invalid(problem));
         }
-        if let Some(offer) = new.offer {
-            // first: a launch between the two gives no more than that
-            let giver = Giver {
-                source: registration.source(),
-                plans: offer.plans,
-                budget: offer.budget,
-                site: offer.site,
-            };
-            self.store.giver_put(&giver).await?;
-        }
-        self.store.lti_registration_put(&registration).await.map_err(taken)?;
+        let put = match new.offer {
+            None => self.store.lti_registration_put(&registration).await,
+            Some(offer) => {
+                let giver = Giver {
+                    source: registration.source(),
+                    plans: offer.plans,
+                    budget: offer.budget,
+                    site: offer.site,
+                };
+                self.store.lti_registration_put_with(&registration, &giver).await
+            }
+        };
+        put.map_err(taken)?;
         Ok(Added {
             registration,
             new: before.is_none(),
@@ -156,6 +158,29 @@ impl Setup {
             let _ = write!(hex, "{byte:02x}");
         }
         hex
+    }
+
+    /// A registration, and what depends on it.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn depends_on(&self, id: &RegistrationId) -> Result<Option<(Registration, RegistrationUse)>, AppError> {
+        let Some(registration) = self.store.lti_registration_get(id).await? else {
+            return Ok(None);
+        };
+        let used = self.store.lti_registration_use(id).await?;
+        Ok(Some((registration, used)))
+    }
+
+    /// Takes a registration away; what its launches gave stays.
+    ///
+    /// # Errors
+    /// Not found when there is none of this name.
+    pub async fn remove(&self, id: &RegistrationId) -> Result<(), AppError> {
+        let there = self.store.lti_registration_drop(id).await?;
+        there
+            .then_some(())
+            .ok_or_else(|| AppError::not_found("a registration of this name"))
     }
 
     /// Makes an invitation; the address of an earlier one of this name is void then.
@@ -332,12 +357,14 @@ impl App {
     ) -> Result<(LabId, Vec<Guide>), AppError> {
         let labs = self.ports.store.lab_list().await?;
         let lab = match lab {
-            Some(id) if labs.iter().any(|l| l.file.id == id) => id,
+            Some(id) if labs.iter().any(|l| l.file.id == id) => Some(id),
             Some(_) => return Err(AppError::not_found("this lab")),
-            None => labs.first().map_or_else(|| "LAB".into(), |l| l.file.id.clone()),
+            None => labs.first().map(|l| l.file.id.clone()),
         };
-        let all = guides(&self.settings.public_url, registration, &lab, secret);
-        Ok((lab, all))
+        let url = &self.settings.public_url;
+        let secret = secret.map_or(SecretShown::Kept, SecretShown::Made);
+        let all = guides(url, registration, &launch_address(url, lab.as_ref()), secret);
+        Ok((lab.unwrap_or_else(|| "LAB".into()), all))
     }
 
     /// [`Setup::add`], and what to paste; audited.

@@ -1,12 +1,11 @@
 //! The platform's answer of LTI 1.3: an `id_token`, validated step by step.
 
-use super::{Picker, StorageOffer, begin::storage, mark, signature};
+use super::{Picker, StorageOffer, Whose, begin::storage, mark, signature};
 use crate::{App, AppError};
 use lab_core::{
     TokenHash,
     launch::lti::{
-        ExpectedToken, Fault, Initiation, Kind, LtiState, Message, Migration, Params, RegistrationId, ReturnsTo,
-        Version, check_claims,
+        ExpectedToken, Fault, Initiation, Kind, LtiState, Message, Migration, Params, ReturnsTo, Version, check_claims,
     },
     port::Redeem,
 };
@@ -36,20 +35,15 @@ impl App {
     /// # Errors
     /// [`AppError::Lti`] with the first step that failed; it is kept for `labwire lti test`.
     pub async fn lti_token(&self, params: &Params, browser: &Browser<'_>) -> Result<Launched, AppError> {
-        let mut whose = None;
+        let mut whose = Whose::default();
         let launched = self.token(params, browser, &mut whose).await;
         self.noted(Version::V1p3, whose, launched).await
     }
 
-    async fn token(
-        &self,
-        params: &Params,
-        browser: &Browser<'_>,
-        whose: &mut Option<RegistrationId>,
-    ) -> Result<Launched, AppError> {
+    async fn token(&self, params: &Params, browser: &Browser<'_>, whose: &mut Whose) -> Result<Launched, AppError> {
         // 1: known and unexpired, of this browser, and unused
         let (state, row) = self.state_of(params).await?;
-        *whose = Some(row.registration.clone());
+        whose.registration = Some(row.registration.clone());
         let registration = self.ports.store.lti_registration_get(&row.registration).await?;
         let registration =
             registration.ok_or_else(|| Fault::PlatformUnknown.because("the registration was removed meanwhile"))?;
@@ -109,15 +103,17 @@ impl App {
                 private_hosts: &self.settings.private_hosts,
             },
         };
-        match check_claims(&claims, &expected, self.now())? {
+        let launched = match check_claims(&claims, &expected, self.now())? {
             Message::Launch { launch, target } => {
                 if let Some(old) = Migration::of_token(&claims, client_id) {
                     self.migrate(&registration, &launch, &old).await?;
                 }
-                self.arrive(&registration, *launch, &target).await.map(Launched::Link)
+                Launched::Link(self.arrive(&registration, *launch, &target).await?)
             }
-            Message::Choose(request) => self.picker(&registration, request).await.map(Launched::Choose),
-        }
+            Message::Choose(request) => Launched::Choose(self.picker(&registration, request).await?),
+        };
+        self.launched(&registration.id).await;
+        Ok(launched)
     }
 
     async fn state_of<'a>(&self, params: &'a Params) -> Result<(&'a str, LtiState), AppError> {

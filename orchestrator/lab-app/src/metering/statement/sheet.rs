@@ -196,7 +196,7 @@ fn grants(s: &Statement, w: &Words) -> Table {
         w.text(("Course", "Cours"), 1.6),
         w.text(("Plan", "Formule"), 1.3),
         w.text(("Source", "Origine"), 1.0),
-        w.text(("Ends", "Fin"), 1.5),
+        w.text(("Ends", "Jusqu’au"), 1.5),
     ];
     let flows = [
         ("Opening", "Début"),

@@ -170,6 +170,16 @@ fn every_format_says_what_was_used_and_what_is_left_in_both_languages() {
 }
 
 #[test]
+fn no_table_has_two_columns_of_one_name_in_either_language() {
+    for language in [Language::En, Language::Fr] {
+        for table in sheet::of(&file("ada"), language).tables {
+            let heads: std::collections::BTreeSet<&str> = table.columns.iter().map(|c| c.head.as_str()).collect();
+            assert_eq!(heads.len(), table.columns.len(), "{}: {heads:?}", table.caption);
+        }
+    }
+}
+
+#[test]
 fn a_name_is_text_on_a_page_in_a_spreadsheet_and_in_a_terminal() {
     assert!(!text("<script>x</script>", StatementFormat::Html, Language::En).contains("<script"));
     assert!(text("=1+1", StatementFormat::Csv, Language::En).contains("\"'=1+1\""));

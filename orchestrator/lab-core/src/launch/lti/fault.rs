@@ -1,6 +1,6 @@
 //! Why an LTI launch was refused: a step, a code for the log, and words for a person, in both languages.
 
-use crate::entitlement::Bilingual;
+use crate::{entitlement::Bilingual, launch::faults::faults};
 
 /// A refused launch: which rule, and what was found. `detail` is for the course team's `labwire lti test`: never a secret, a token,
 /// or anything about a person but their platform's identifier.
@@ -30,177 +30,178 @@ pub enum Next {
     Invite,
 }
 
-macro_rules! faults {
-    ($($(#[$doc:meta])* $name:ident = $step:literal, $code:literal, $next:ident, $en:literal, $fr:literal;)+) => {
-        /// The rules, in the order they are checked. Steps 1 to 15 are those of an `id_token`; 0 is what comes before one, and all
-        /// of LTI 1.1.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Fault { $($(#[$doc])* $name,)+ }
-
-        impl Fault {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The public code.
-            pub fn code(self) -> &'static str {
-                match self { $(Self::$name => $code,)+ }
-            }
-            /// Place in the validation of an `id_token`, from 1; 0 elsewhere.
-            pub fn step(self) -> u8 {
-                match self { $(Self::$name => $step,)+ }
-            }
-            /// Whose turn it is.
-            pub fn next(self) -> Next {
-                match self { $(Self::$name => Next::$next,)+ }
-            }
-            /// What is wrong, in one sentence.
-            pub fn text(self) -> Bilingual {
-                let (en, fr) = match self { $(Self::$name => ($en, $fr),)+ };
-                Bilingual { en: en.to_owned(), fr: fr.to_owned() }
-            }
-        }
-    };
-}
-
 faults! {
+    /// The rules, in the order they are checked.
+    Fault, Next;
     // --- before there is a token ---
-    FormUnreadable = 0, "lti-form-unreadable", Again,
+    FormUnreadable = "lti-form-unreadable", Again,
         "What your learning platform sent cannot be read.", "Ce que votre plateforme a envoyé est illisible.";
-    ParameterMissing = 0, "lti-parameter-missing", Course,
+    ParameterMissing = "lti-parameter-missing", Course,
         "Your learning platform left out something that is needed.", "Votre plateforme a omis un paramètre indispensable.";
-    PlatformUnknown = 0, "lti-platform-unknown", Operations,
+    PlatformUnknown = "lti-platform-unknown", Operations,
         "This learning platform is not registered here.", "Cette plateforme n’est pas enregistrée ici.";
-    ClientIdMissing = 0, "lti-client-id-missing", Course,
+    ClientIdMissing = "lti-client-id-missing", Course,
         "Your learning platform has several registrations here and did not say which one it means.",
         "Votre plateforme a plusieurs enregistrements ici et n’a pas dit lequel utiliser.";
-    TargetForeign = 0, "lti-target-foreign", Course,
+    TargetForeign = "lti-target-foreign", Course,
         "The launch address is not one of this installation.", "L’adresse de lancement n’est pas une adresse de ce service.";
-    PlatformError = 0, "lti-platform-error", Again,
+    PlatformError = "lti-platform-error", Again,
         "Your learning platform refused to sign you in.", "Votre plateforme a refusé de vous identifier.";
     // --- 1.3, in order ---
-    StateUnknown = 1, "lti-state-unknown", Again,
+    StateUnknown = "lti-state-unknown", Again,
         "This launch was not begun here, or it took longer than ten minutes.",
         "Ce lancement n’a pas commencé ici, ou a duré plus de dix minutes.";
-    StateUsed = 1, "lti-state-used", Again,
+    StateUsed = "lti-state-used", Again,
         "This launch was already used.", "Ce lancement a déjà servi.";
-    OtherBrowser = 1, "lti-other-browser", Again,
+    OtherBrowser = "lti-other-browser", Again,
         "This launch was begun in another browser.", "Ce lancement a commencé dans un autre navigateur.";
-    TokenMalformed = 2, "lti-token-malformed", Course,
+    TokenMalformed = "lti-token-malformed", Course,
         "The platform's answer is not a signed token.", "La réponse de la plateforme n’est pas un jeton signé.";
-    Algorithm = 2, "lti-token-algorithm", Course,
+    Algorithm = "lti-token-algorithm", Course,
         "The platform's answer is not signed with RS256.", "La réponse de la plateforme n’est pas signée en RS256.";
-    KeyIdMissing = 2, "lti-key-id-missing", Course,
+    KeyIdMissing = "lti-key-id-missing", Course,
         "The platform's answer does not say which key signed it.", "La réponse de la plateforme ne dit pas quelle clé l’a signée.";
-    KeysUnreachable = 3, "lti-keys-unreachable", Later,
+    KeysUnreachable = "lti-keys-unreachable", Later,
         "The keys of your learning platform cannot be read at the moment.",
         "Les clés de votre plateforme ne sont pas accessibles pour le moment.";
-    KeyUnknown = 3, "lti-key-unknown", Operations,
+    KeysPrivate = "lti-keys-private", Operations,
+        "The keys of your learning platform are in a network that is not asked from here.",
+        "Les clés de votre plateforme sont dans un réseau qui n’est pas interrogé d’ici.";
+    KeysStatus = "lti-keys-status", Later,
+        "Your learning platform does not hand out its keys.", "Votre plateforme ne donne pas ses clés.";
+    KeysUnreadable = "lti-keys-unreadable", Operations,
+        "What your learning platform gives as its keys is no set of keys.",
+        "Ce que votre plateforme donne comme clés n’en est pas un ensemble.";
+    KeyUnknown = "lti-key-unknown", Operations,
         "The answer is signed with a key that your learning platform does not publish.",
         "La réponse est signée avec une clé que votre plateforme ne publie pas.";
-    Signature = 4, "lti-signature", Operations,
+    Signature = "lti-signature", Operations,
         "The signature of your learning platform is not right.", "La signature de votre plateforme n’est pas valable.";
-    Issuer = 5, "lti-issuer", Operations,
+    Issuer = "lti-issuer", Operations,
         "The answer comes from another platform than the one asked.", "La réponse vient d’une autre plateforme que celle interrogée.";
-    Audience = 6, "lti-audience", Operations,
+    Audience = "lti-audience", Operations,
         "The answer was made for another tool.", "La réponse est destinée à un autre outil.";
-    TokenExpired = 7, "lti-token-expired", Again,
+    TokenExpired = "lti-token-expired", Again,
         "The answer of your learning platform has expired.", "La réponse de votre plateforme a expiré.";
-    TokenFuture = 7, "lti-token-future", Operations,
+    TokenFuture = "lti-token-future", Operations,
         "The clock of your learning platform is ahead of ours.", "L’horloge de votre plateforme est en avance sur la nôtre.";
-    TokenOld = 7, "lti-token-old", Again,
+    TokenOld = "lti-token-old", Again,
         "The answer of your learning platform is too old.", "La réponse de votre plateforme est trop ancienne.";
-    Nonce = 8, "lti-nonce", Again,
+    Nonce = "lti-nonce", Again,
         "The answer belongs to another launch.", "La réponse appartient à un autre lancement.";
-    Version = 9, "lti-version", Course,
+    Version = "lti-version", Course,
         "This is not LTI 1.3.", "Ce n’est pas du LTI 1.3.";
-    MessageType = 10, "lti-message-type", Course,
+    MessageType = "lti-message-type", Course,
         "This message of your learning platform is not understood; labs can be opened and chosen here.",
         "Ce message de votre plateforme n’est pas compris ; ici, on ouvre et on choisit des labs.";
-    Deployment = 11, "lti-deployment", Operations,
+    Deployment = "lti-deployment", Operations,
         "This deployment of your learning platform is not allowed.", "Ce déploiement de votre plateforme n’est pas autorisé.";
-    Target = 12, "lti-target", Course,
+    Target = "lti-target", Course,
         "The platform answers for an address that is not one of this installation.",
         "La plateforme répond pour une adresse qui n’est pas une adresse de ce service.";
-    ResourceLink = 13, "lti-resource-link", Course,
+    ResourceLink = "lti-resource-link", Course,
         "The platform does not say from which place in the course this launch comes.",
         "La plateforme ne dit pas de quel endroit du cours vient ce lancement.";
-    SubjectMissing = 13, "lti-subject-missing", Course,
+    SubjectMissing = "lti-subject-missing", Course,
         "The platform does not say who you are; labs are not for anonymous visitors.",
         "La plateforme ne dit pas qui vous êtes ; les labs ne sont pas ouverts aux anonymes.";
-    Roles = 14, "lti-roles", Course,
+    Roles = "lti-roles", Course,
         "The platform does not say what you are in this course.", "La plateforme ne dit pas votre rôle dans ce cours.";
-    Claims = 15, "lti-claims", Course,
+    Claims = "lti-claims", Course,
         "The platform's answer is not a set of claims.", "La réponse de la plateforme n’est pas un ensemble de déclarations.";
     // --- who somebody was by 1.1: noted, and no launch is refused for it ---
-    MigrationSign = 15, "lti-migration-sign", Operations,
+    MigrationSign = "lti-migration-sign", Operations,
         "The platform says who somebody was by LTI 1.1, and the signature is not that of a key that is registered here.",
         "La plateforme dit qui était quelqu’un en LTI 1.1, et la signature n’est pas celle d’une clé enregistrée ici.";
-    MigrationTwo = 15, "lti-migration-two", Operations,
+    MigrationTwo = "lti-migration-two", Operations,
         "By LTI 1.1 and 1.3 this learner is two people here, who cannot be made one by themselves.",
         "En LTI 1.1 et 1.3, cet apprenant est ici deux personnes, qui ne peuvent pas être réunies d’office.";
     // --- deep linking ---
-    ChoiceNotStaff = 14, "lti-choice-not-staff", Teacher,
+    ChoiceNotStaff = "lti-choice-not-staff", Teacher,
         "Only teachers of a course choose its labs.", "Seuls les enseignants d’un cours choisissent ses labs.";
-    ChoiceSettings = 15, "lti-choice-settings", Operations,
+    ChoiceSettings = "lti-choice-settings", Operations,
         "The platform wants something chosen and does not say how.", "La plateforme demande un choix sans dire comment.";
-    ChoiceType = 15, "lti-choice-type", Course,
+    ChoiceType = "lti-choice-type", Course,
         "Labs cannot be placed here: the platform wants something else at this place.",
         "Un lab ne peut pas être placé ici : la plateforme attend autre chose à cet endroit.";
-    ChoiceReturn = 15, "lti-choice-return", Operations,
+    ChoiceReturn = "lti-choice-return", Operations,
         "The choice would go to an address that is not your learning platform's.",
         "Le choix irait à une adresse qui n’est pas celle de votre plateforme.";
-    ChoiceForged = 0, "lti-choice-forged", Choose,
+    ChoiceForged = "lti-choice-forged", Choose,
         "This choice cannot be read.", "Ce choix est illisible.";
-    ChoiceExpired = 0, "lti-choice-expired", Choose,
+    ChoiceExpired = "lti-choice-expired", Choose,
         "The page to choose from was open for longer than half an hour.",
         "La page de choix est restée ouverte plus d’une demi-heure.";
-    ChoiceMany = 0, "lti-choice-many", Choose,
+    ChoiceMany = "lti-choice-many", Choose,
         "More labs were chosen than your platform takes at once.", "Il y a plus de labs choisis que votre plateforme n’en accepte.";
-    ChoiceUsed = 0, "lti-choice-used", Choose,
+    ChoiceUsed = "lti-choice-used", Choose,
         "This choice was already sent.", "Ce choix a déjà été envoyé.";
     // --- dynamic registration ---
-    RegisterInvitation = 0, "lti-register-invitation", Invite,
+    RegisterInvitation = "lti-register-invitation", Invite,
         "This invitation is not known, has expired, or was already used.", "Cette invitation est inconnue, expirée ou déjà utilisée.";
-    RegisterTries = 0, "lti-register-tries", Invite,
+    RegisterTries = "lti-register-tries", Invite,
         "This invitation was tried as often as one may be.", "Cette invitation a été essayée autant de fois que permis.";
-    RegisterPace = 0, "lti-register-pace", Later,
+    RegisterPace = "lti-register-pace", Later,
         "Very many registrations come from the network that you are in.",
         "De très nombreux enregistrements viennent du réseau où vous êtes.";
-    RegisterAddress = 0, "lti-register-address", Invite,
+    RegisterAddress = "lti-register-address", Invite,
         "Your platform did not say where it describes itself, or not by an https address.",
         "Votre plateforme n’a pas indiqué où elle se décrit, ou pas par une adresse https.";
-    RegisterUnreachable = 0, "lti-register-unreachable", Later,
+    RegisterUnreachable = "lti-register-unreachable", Later,
         "Your platform cannot be reached from here.", "Votre plateforme est injoignable d’ici.";
-    RegisterConfiguration = 0, "lti-register-configuration", Invite,
+    RegisterConfiguration = "lti-register-configuration", Invite,
         "Your platform describes itself in a way that cannot be used.", "La description que donne votre plateforme est inutilisable.";
-    RegisterIssuer = 0, "lti-register-issuer", Invite,
+    RegisterIssuer = "lti-register-issuer", Invite,
         "The description is of another platform than the one that was named.",
         "La description est celle d’une autre plateforme que celle annoncée.";
-    RegisterRefused = 0, "lti-register-refused", Invite,
+    RegisterRefused = "lti-register-refused", Invite,
         "Your platform did not take the registration.", "Votre plateforme n’a pas accepté l’enregistrement.";
     // --- what is launched ---
-    LabNotNamed = 0, "lti-lab-not-named", Course,
+    LabNotNamed = "lti-lab-not-named", Course,
         "The launch does not say which lab it opens.", "Le lancement ne dit pas quel lab ouvrir.";
-    LabUnknown = 0, "lti-lab-unknown", Course,
+    LabUnknown = "lti-lab-unknown", Course,
         "The launch names a lab that is not here.", "Le lancement nomme un lab qui n’existe pas ici.";
     // --- 1.1 ---
-    BasicMessage = 0, "lti-basic-message", Course,
+    BasicMessage = "lti-basic-message", Course,
         "This is not a launch by LTI 1.1.", "Ce n’est pas un lancement LTI 1.1.";
-    ConsumerUnknown = 0, "lti-consumer-unknown", Operations,
+    ConsumerUnknown = "lti-consumer-unknown", Operations,
         "The key of this course is not registered here.", "La clé de ce cours n’est pas enregistrée ici.";
-    OauthMethod = 0, "lti-oauth-method", Course,
+    OauthMethod = "lti-oauth-method", Course,
         "The launch is not signed with HMAC-SHA1.", "Le lancement n’est pas signé en HMAC-SHA1.";
-    OauthSignature = 0, "lti-oauth-signature", Operations,
+    OauthSignature = "lti-oauth-signature", Operations,
         "The signature does not fit: the shared secret differs, or the launch was changed on the way.",
         "La signature ne correspond pas : le secret diffère, ou le lancement a été modifié en route.";
-    OauthTimestamp = 0, "lti-oauth-timestamp", Again,
+    OauthTimestamp = "lti-oauth-timestamp", Again,
         "The launch is too old, or the platform's clock is wrong.",
         "Le lancement est trop ancien, ou l’horloge de la plateforme est fausse.";
-    OauthNonce = 0, "lti-oauth-nonce", Again,
+    OauthNonce = "lti-oauth-nonce", Again,
         "This launch was already used.", "Ce lancement a déjà servi.";
 }
 
 impl Fault {
+    /// Place in the validation of an `id_token`, from 1 to 15; 0 is what comes before one, and all of LTI 1.1.
+    pub fn step(self) -> u8 {
+        match self {
+            Self::StateUnknown | Self::StateUsed | Self::OtherBrowser => 1,
+            Self::TokenMalformed | Self::Algorithm | Self::KeyIdMissing => 2,
+            Self::KeysUnreachable | Self::KeysPrivate | Self::KeysStatus | Self::KeysUnreadable | Self::KeyUnknown => 3,
+            Self::Signature => 4,
+            Self::Issuer => 5,
+            Self::Audience => 6,
+            Self::TokenExpired | Self::TokenFuture | Self::TokenOld => 7,
+            Self::Nonce => 8,
+            Self::Version => 9,
+            Self::MessageType => 10,
+            Self::Deployment => 11,
+            Self::Target => 12,
+            Self::ResourceLink | Self::SubjectMissing => 13,
+            Self::Roles | Self::ChoiceNotStaff => 14,
+            Self::Claims | Self::ChoiceSettings | Self::ChoiceType | Self::ChoiceReturn => 15,
+            Self::MigrationSign | Self::MigrationTwo => 15,
+            _ => 0,
+        }
+    }
+
     /// With what was found.
     pub fn because(self, detail: impl Into<String>) -> LtiRefusal {
         // what a platform sends may be long; a page of it helps nobody

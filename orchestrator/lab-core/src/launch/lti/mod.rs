@@ -7,6 +7,7 @@
 //! ```
 //! Pure rules: signatures, keys and what was used before are `lab-app`'s. Every refusal names its step ([`Fault`]).
 
+mod attempt;
 mod basic;
 mod choice;
 mod claims;
@@ -24,12 +25,13 @@ mod same;
 mod steps;
 mod target;
 
+pub use attempt::{Attempt, Concern};
 pub use basic::{BASIC_WINDOW_SECS, BasicClaims, check_basic};
 pub use choice::{CHOICE_TTL, CHOSEN_MAX, ChoiceRequest, Language, ReturnsTo, choice_response, content_items, points};
 pub use claims::{ExpectedToken, LEEWAY_SECS, Message, TOKEN_AGE_MAX_SECS, check_claims};
 pub use fault::{Fault, LtiRefusal, Next};
 pub use form::{Params, percent_encode};
-pub use guide::{Guide, GuideField, guides, invitation_guide};
+pub use guide::{Guide, GuideField, GuideFor, SecretShown, guides, guides_before, invitation_guide, launch_address};
 pub use initiation::{Initiation, auth_request};
 pub use invitation::{
     Configuration, INVITATION_TRIES_MAX, INVITATION_TTL, Invitation, REGISTRATIONS_A_MINUTE, Tried, Waiting,
@@ -42,7 +44,7 @@ pub use migration::Migration;
 pub use oauth::{OauthRequest, normal_url};
 pub(crate) use registration::is_address;
 pub use registration::{
-    Attempt, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, registration_problem,
+    Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, RegistrationUse, registration_problem,
 };
 pub use roles::role_of;
 pub use same::{SamePerson, same_person_problem};

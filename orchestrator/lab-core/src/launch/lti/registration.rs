@@ -9,6 +9,13 @@ use std::fmt;
 #[serde(transparent)]
 pub struct RegistrationId(pub String);
 
+impl RegistrationId {
+    /// See [`Registration::source`].
+    pub fn source(&self) -> String {
+        format!("lti:{}", self.0)
+    }
+}
+
 impl fmt::Display for RegistrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -30,7 +37,7 @@ pub struct Registration {
 impl Registration {
     /// Where the grants that its launches give come from: their source, and the name of its budget.
     pub fn source(&self) -> String {
-        format!("lti:{}", self.id)
+        self.id.source()
     }
 }
 
@@ -54,6 +61,19 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// How this installation names a course of the platform that it calls `context`, where the registration names none.
+    pub fn course_like(&self, context: &str) -> CourseId {
+        super::course(&self.platform_name(), Some(context))
+    }
+
+    /// The platform's part of its people's and courses' names.
+    fn platform_name(&self) -> String {
+        match self {
+            Self::Platform { issuer, .. } => super::issuer_name(issuer).to_owned(),
+            Self::Consumer { key, .. } => super::consumer_name(key),
+        }
+    }
+
     /// A Moodle of version 4 or later: issuer and endpoints follow from its address.
     pub fn moodle(site: &str, client_id: String, deployments: Vec<String>) -> Self {
         let site = site.trim_end_matches('/');
@@ -127,18 +147,17 @@ impl fmt::Debug for LtiKey {
     }
 }
 
-/// A launch that was refused, for `labwire lti test`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    pub at: Timestamp,
-    /// Unknown when it could not be told whose it was.
-    pub registration: Option<RegistrationId>,
-    /// `1.1` or `1.3`.
-    pub version: String,
-    pub code: String,
-    /// See [`super::Fault::step`].
-    pub step: u8,
-    pub detail: String,
+/// What is here by a registration: what its removal leaves behind, and nobody loses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegistrationUse {
+    /// Courses that its launches were of, by name.
+    pub courses: Vec<CourseId>,
+    /// People whom its launches gave lab time, or whose grades go back by it.
+    pub learners: u64,
+    /// Grades that wait to go back: they are refused once the registration is gone, and can be sent again when it is there again.
+    pub grades_waiting: u64,
+    /// Logins that were begun and are not finished.
+    pub logins: u64,
 }
 
 /// Longest address, key or secret of a registration: what any platform has, ten times.

@@ -56,8 +56,11 @@ pub const STEPS: [(&str, &str); 15] = [
 
 /// What operations do about a refusal of that code: in English, in French.
 pub fn remedy(code: &str) -> (&'static str, &'static str) {
-    let fault = Fault::ALL.iter().find(|f| f.code() == code);
-    match fault.map(|f| f.next()) {
+    let fault = Fault::ALL.iter().copied().find(|f| f.code() == code);
+    if let Some(words) = fault.and_then(keys_remedy) {
+        return words;
+    }
+    match fault.map(Fault::next) {
         Some(Next::Again) => (
             "nothing is to be changed: the learner opens the lab again",
             "rien à changer : l’apprenant rouvre le lab",
@@ -90,9 +93,55 @@ pub fn remedy(code: &str) -> (&'static str, &'static str) {
     }
 }
 
+/// Keys that could not be had are mended elsewhere for each reason.
+fn keys_remedy(fault: Fault) -> Option<(&'static str, &'static str)> {
+    Some(match fault {
+        Fault::KeysUnreachable => (
+            "see that this machine reaches the address (name, firewall, certificate: `curl -v ADDRESS` on it says which); where it never will, \
+             give the keys by `labwire lti add NAME … --jwks-file FILE`",
+            "vérifiez que cette machine atteint l’adresse (nom, pare-feu, certificat : `curl -v ADRESSE` sur celle-ci le dit) ; si elle ne \
+             l’atteindra jamais, donnez les clés par `labwire lti add NOM … --jwks-file FICHIER`",
+        ),
+        Fault::KeysPrivate => (
+            "if the platform is yours, name its host in the setting lti.private_hosts and restart `labwire serve`; no other address of a private \
+             network is asked",
+            "si la plateforme est la vôtre, nommez son hôte dans le réglage lti.private_hosts et redémarrez `labwire serve` ; aucune autre adresse \
+             d’un réseau privé n’est interrogée",
+        ),
+        Fault::KeysStatus => (
+            "open the address in a browser: it must show JSON with `keys`. 404 or another 4xx: it is mistyped, or of a block or tool that is \
+             gone; copy it from the platform again (`labwire lti add NAME … --jwks-url URL`). 5xx: the platform's own trouble; it is asked again \
+             at each launch",
+            "ouvrez l’adresse dans un navigateur : elle doit montrer du JSON avec `keys`. 404 ou un autre 4xx : elle est mal recopiée, ou celle \
+             d’un bloc ou d’un outil disparu ; recopiez-la depuis la plateforme (`labwire lti add NOM … --jwks-url URL`). 5xx : la plateforme est \
+             en panne ; elle est interrogée de nouveau à chaque lancement",
+        ),
+        Fault::KeysUnreadable => (
+            "the address answers with something else, often a sign-in or maintenance page: give the *keyset* URL that the platform shows, not its \
+             login or launch URL (`labwire lti add NAME … --jwks-url URL`)",
+            "l’adresse répond autre chose, souvent une page de connexion ou de maintenance : donnez l’URL du *jeu de clés* que montre la plateforme, \
+             et non celle de connexion ou de lancement (`labwire lti add NOM … --jwks-url URL`)",
+        ),
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_that_cannot_be_had_are_mended_differently_for_each_reason() {
+        let reasons = [
+            Fault::KeysUnreachable,
+            Fault::KeysPrivate,
+            Fault::KeysStatus,
+            Fault::KeysUnreadable,
+        ];
+        let remedies: std::collections::BTreeSet<_> = reasons.iter().map(|f| remedy(f.code())).collect();
+        assert_eq!(remedies.len(), reasons.len());
+        assert!(remedy("lti-keys-private").0.contains("lti.private_hosts"));
+    }
 
     #[test]
     fn every_fault_has_a_place_among_the_steps_and_a_remedy() {

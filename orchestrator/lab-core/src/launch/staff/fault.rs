@@ -1,6 +1,6 @@
 //! Why a sign-in was refused: a code for the log, and words for a person, in both languages.
 
-use crate::entitlement::Bilingual;
+use crate::{entitlement::Bilingual, launch::faults::faults};
 
 /// A refused sign-in. `detail` is for the log: never a secret, a token, or anything about a person.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,34 +27,9 @@ pub enum StaffNext {
     Course,
 }
 
-macro_rules! faults {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $next:ident, $en:literal, $fr:literal;)+) => {
-        /// The rules, about in the order they are checked.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum StaffFault { $($(#[$doc])* $name,)+ }
-
-        impl StaffFault {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The public code.
-            pub fn code(self) -> &'static str {
-                match self { $(Self::$name => $code,)+ }
-            }
-            /// Whose turn it is.
-            pub fn next(self) -> StaffNext {
-                match self { $(Self::$name => StaffNext::$next,)+ }
-            }
-            /// What is wrong, in one sentence.
-            pub fn text(self) -> Bilingual {
-                let (en, fr) = match self { $(Self::$name => ($en, $fr),)+ };
-                Bilingual { en: en.to_owned(), fr: fr.to_owned() }
-            }
-        }
-    };
-}
-
 faults! {
+    /// The rules, about in the order they are checked.
+    StaffFault, StaffNext;
     NotConfigured = "staff-not-configured", Course,
         "Nobody signs in here as staff: this installation has no sign-in set up.",
         "Personne ne se connecte ici comme membre de l’équipe : ce service n’a pas de connexion configurée.";

@@ -67,7 +67,9 @@ async fn a_learner_without_a_plan_of_the_registration_needs_a_grant() {
         .kit
         .post("/api/v1/sessions", Some(bearer), json!({"lab": "ping"}))
         .await;
-    assert_eq!(refused.code(), "no-labs", "{}", refused.text);
+    assert_eq!(refused.code(), "no-plan", "{}", refused.text);
+    assert!(refused.text.contains("you have no plan"), "{}", refused.text);
+    assert!(!refused.json()["next"].as_str().unwrap().is_empty());
 }
 
 #[tokio::test]

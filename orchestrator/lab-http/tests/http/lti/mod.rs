@@ -11,4 +11,5 @@ mod plan;
 mod register;
 mod setup;
 mod steps;
+mod trial;
 mod ways;

@@ -190,10 +190,14 @@ async fn while_a_platform_does_not_answer_known_keys_go_on_and_unknown_ones_say_
     let page = lms.launch(|_| ()).await;
     assert_refused(&page, "lti-keys-unreachable");
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
-    for (status, body) in [(500, "oops"), (200, "<html>"), (404, "{\"keys\": []}")] {
+    for (status, body, code) in [
+        (500, "oops", "lti-keys-status"),
+        (200, "<html>", "lti-keys-unreadable"),
+        (404, "{\"keys\": []}", "lti-keys-status"),
+    ] {
         lms.kit.platform.answers(JWKS, status, body);
         lms.kit.clock.advance(Duration::from_secs(6));
-        assert_refused(&lms.launch(|_| ()).await, "lti-keys-unreachable");
+        assert_refused(&lms.launch(|_| ()).await, code);
     }
     lms.kit.platform.answers(JWKS, 200, jwks("k1", keys::FIRST));
     lms.kit.clock.advance(Duration::from_secs(6));

@@ -1,11 +1,12 @@
 //! Learning platforms and what they began.
 
-use super::fixture::{at, at_once, fresh};
+use super::fixture::{School, at, at_once, fresh};
 use lab_core::{
     TokenHash,
+    entitlement::{Giver, Grant, GrantBudget},
     launch::lti::{
         Attempt, INVITATION_TRIES_MAX, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId,
-        RegistrationKey, Roster, SamePerson, Tried, Waiting,
+        RegistrationKey, RegistrationUse, Roster, SamePerson, Tried, Waiting,
     },
     port::{ErrorKind, LTI_ATTEMPTS_KEPT, Store},
 };
@@ -98,6 +99,120 @@ pub async fn one_issuer_may_have_several_registrations_and_no_two_are_the_same(s
     assert_eq!(store.lti_registration_list().await.unwrap().len(), 4);
 }
 
+fn giver(source: &str, grants: i64) -> Giver {
+    Giver {
+        source: source.into(),
+        plans: ["QUALIFYING".into()].into(),
+        budget: GrantBudget {
+            grants: Some(grants),
+            seconds: None,
+        },
+        site: None,
+    }
+}
+
+pub async fn a_registration_that_is_refused_leaves_its_limits_as_they_were(store: Arc<dyn Store>) {
+    let limit = async |source| {
+        let state = store.giver_get(source).await.unwrap();
+        state.and_then(|s| s.giver.budget.grants)
+    };
+    let fun = consumer("fun", "key-1");
+    store
+        .lti_registration_put_with(&fun, &giver("lti:fun", 30))
+        .await
+        .unwrap();
+    store.lti_registration_put(&consumer("old", "key-2")).await.unwrap();
+    assert_eq!(limit("lti:fun").await, Some(30));
+    // the other's key
+    let refused = store
+        .lti_registration_put_with(&consumer("fun", "key-2"), &giver("lti:fun", 9000))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    let new = store
+        .lti_registration_put_with(&consumer("new", "key-2"), &giver("lti:new", 9000))
+        .await
+        .unwrap_err();
+    assert_eq!(new.kind(), ErrorKind::Conflict);
+    assert_eq!((limit("lti:fun").await, limit("lti:new").await), (Some(30), None));
+    assert_eq!(store.lti_registration_get(&id("fun")).await.unwrap(), Some(fun.clone()));
+    store
+        .lti_registration_put_with(&fun, &giver("lti:fun", 31))
+        .await
+        .unwrap();
+    assert_eq!(limit("lti:fun").await, Some(31));
+}
+
+pub async fn a_registration_that_is_removed_leaves_what_its_launches_gave(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    let store = school.store.clone();
+    let fun = platform("fun", "https://fun", "c-1");
+    store
+        .lti_registration_put_with(&fun, &giver("lti:fun", 30))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.lti_registration_use(&id("fun")).await.unwrap(),
+        RegistrationUse::default()
+    );
+    for learner in ["ada", "bob"] {
+        let grant = Grant {
+            source: "lti:fun".into(),
+            ..school.grant_of(learner, "QUALIFYING", 3600)
+        };
+        store.grant_issue_within(&grant).await.unwrap();
+    }
+    let elsewhere = Roster {
+        registration: id("fun"),
+        course: "elsewhere".into(),
+        url: "https://fun/members".into(),
+    };
+    store.lti_roster_put(&elsewhere).await.unwrap();
+    let login = LtiState {
+        state: TokenHash::of("of fun"),
+        nonce: TokenHash::of("nonce"),
+        browser: TokenHash::of("browser"),
+        registration: id("fun"),
+        target: "https://labs/lti/labs/ospf".into(),
+        initiation: "{}".into(),
+        expires_at: at(600),
+    };
+    store.lti_state_put(&login).await.unwrap();
+    let mut courses = vec![school.course.clone(), "elsewhere".into()];
+    courses.sort();
+    let used = RegistrationUse {
+        courses,
+        learners: 2,
+        grades_waiting: 0,
+        logins: 1,
+    };
+    assert_eq!(store.lti_registration_use(&id("fun")).await.unwrap(), used);
+    assert!(store.lti_registration_drop(&id("fun")).await.unwrap());
+    assert!(!store.lti_registration_drop(&id("fun")).await.unwrap());
+    assert_eq!(store.lti_registration_get(&id("fun")).await.unwrap(), None);
+    assert_eq!(store.lti_state_get(TokenHash::of("of fun"), at(1)).await.unwrap(), None);
+    let theirs = store.grant_list(&"ada".into(), None).await.unwrap();
+    assert_eq!(theirs.len(), 1, "whoever was given time has it");
+    // the same name again goes on where it was
+    store.lti_registration_put(&fun).await.unwrap();
+    let state = store.giver_get("lti:fun").await.unwrap().unwrap();
+    assert_eq!((state.giver.budget.grants, state.given.grants), (Some(30), 2));
+    assert_eq!(
+        store.lti_roster_list(&"elsewhere".into()).await.unwrap(),
+        [],
+        "an address of whoever had the name before"
+    );
+}
+
+pub async fn the_newest_launch_that_was_taken_is_kept(store: Arc<dyn Store>) {
+    let last = async |name| store.lti_launched_at(&id(name)).await.unwrap();
+    assert_eq!(last("fun").await, None);
+    for secs in [5, 9, 7] {
+        store.lti_launched(&id("fun"), at(secs)).await.unwrap();
+    }
+    assert_eq!((last("fun").await, last("other").await), (Some(at(9)), None));
+}
+
 pub async fn a_login_under_way_is_there_until_it_expires(store: Arc<dyn Store>) {
     let state = LtiState {
         state: TokenHash::of("state"),
@@ -185,6 +300,7 @@ pub async fn refused_launches_are_kept_newest_first_and_not_for_ever(store: Arc<
     let attempt = |n: u32| Attempt {
         at: at(i64::from(n)),
         registration: (n.is_multiple_of(2)).then(|| id("fun")),
+        platform: (n.is_multiple_of(3)).then(|| "https://fun".to_owned()),
         version: "1.3".into(),
         code: "lti-nonce".into(),
         step: 8,

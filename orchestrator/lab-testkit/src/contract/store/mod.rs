@@ -48,6 +48,9 @@ macro_rules! store_contract {
         $crate::store_contract!(@stage $open, lti:
             a_registration_is_found_by_what_its_launches_bring
             one_issuer_may_have_several_registrations_and_no_two_are_the_same
+            a_registration_that_is_refused_leaves_its_limits_as_they_were
+            a_registration_that_is_removed_leaves_what_its_launches_gave
+            the_newest_launch_that_was_taken_is_kept
             a_login_under_way_is_there_until_it_expires
             of_many_who_rotate_our_keys_at_once_one_does
             a_retired_key_is_published_until_its_end

@@ -1,6 +1,10 @@
 //! `labwire course import|export|people|remove`.
 
-use crate::{command::grant::seed_plans, config::Config, table, wire};
+use crate::{
+    command::{grant::seed_plans, out},
+    config::Config,
+    table, wire,
+};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use lab_app::courses::{Known, LIST_BYTES_MAX, export_list, read_list};
@@ -12,7 +16,6 @@ use lab_core::{
 use std::{
     collections::HashMap,
     io::{Read, Write},
-    os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     process::ExitCode,
 };
@@ -156,15 +159,7 @@ pub async fn export(config: &Config, args: ExportArgs) -> Result<ExitCode> {
         Separator::Semicolon => ';',
     };
     let bytes = export_list(&people, &store.site_list().await?, separator);
-    let mut out: Box<dyn Write> = match &args.out {
-        None => Box::new(std::io::stdout()),
-        Some(path) => {
-            let mut new = std::fs::OpenOptions::new();
-            // people's names: for their owner only, and never over what is there
-            let file = new.write(true).create_new(true).mode(0o600).open(path);
-            Box::new(file.with_context(|| format!("--out {}", path.display()))?)
-        }
-    };
+    let mut out = out::open(args.out.as_deref())?;
     out.write_all(&bytes).and_then(|()| out.flush())?;
     eprintln!("{course}: {} people", people.len());
     Ok(ExitCode::SUCCESS)

@@ -1,13 +1,13 @@
 //! `labwire lti add`.
 
 use super::paste;
-use crate::{config::Config, wire};
+use crate::{command::known, config::Config, wire};
 use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args};
 use lab_app::launch::lti::{NewRegistration, Offer};
 use lab_core::{
     entitlement::GrantBudget,
-    launch::lti::{Jwks, Kind, RegistrationId},
+    launch::lti::{Jwks, Kind, RegistrationId, SecretShown},
     port::LtiStore,
 };
 use std::{path::PathBuf, process::ExitCode};
@@ -21,8 +21,8 @@ use std::{path::PathBuf, process::ExitCode};
         labwire lti add fun --key imt-net101 --plan QUALIFYING\n  \
       Everybody discovers; who the course sends with plan=QUALIFYING has lab time, 30 learners at most:\n    \
         labwire lti add fun --key imt-net101 --plan DISCOVERY --may-ask QUALIFYING --grants-max 30\n  \
-      LTI 1.3, Open edX; Studio shows the client id and the two last addresses once the block is saved:\n    \
-        labwire lti add edx --issuer https://lms.example.org --client-id 6f1c… \\\n      \
+      LTI 1.3, Open edX; Studio shows these below the block once it is saved (`labwire lti guide openedx`):\n    \
+        labwire lti add edx --issuer https://lms.example.org --client-id 6f1c… --deployment 1 \\\n      \
           --auth-url https://lms.example.org/api/lti_consumer/v1/launch/ \\\n      \
           --token-url https://lms.example.org/api/lti_consumer/v1/token/… \\\n      \
           --jwks-url https://lms.example.org/api/lti_consumer/v1/public_keysets/…\n  \
@@ -35,6 +35,9 @@ pub struct AddArgs {
     /// Every launch is of this course; otherwise of the platform's own. `none` takes it away again
     #[arg(long, value_name = "ID")]
     course: Option<String>,
+    /// --course is meant although another one has nearly its name
+    #[arg(long, requires = "course")]
+    new_course: bool,
     /// Each learner who launches gets a grant of this plan, once a course. `none` takes it away again
     #[arg(long, value_name = "ID")]
     plan: Option<String>,
@@ -106,6 +109,9 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
     let store = wire::store(config).await?;
     let lab = paste::lab(store.as_ref(), args.lab.as_deref()).await?;
     let id = RegistrationId(args.name.clone());
+    if let Some(course) = args.course.as_deref().filter(|course| *course != "none") {
+        known::course(store.as_ref(), course, args.new_course).await?;
+    }
     let before = store.lti_registration_get(&id).await?;
     let mut kind = kind(&args)?;
     if let (Kind::Platform { deployments, .. }, Some(Kind::Platform { deployments: kept, .. })) =
@@ -124,7 +130,8 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
         plan: stays(args.plan.as_deref(), before.as_ref().and_then(|r| r.plan.clone())),
         id,
         kind,
-        offer: (offers || before.is_none()).then(|| Offer {
+        // one that was removed and is added again goes on with what was agreed
+        offer: offers.then(|| Offer {
             plans: args.may_ask.iter().cloned().map(Into::into).collect(),
             budget: GrantBudget {
                 grants: args.grants_max,
@@ -141,10 +148,12 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
 ",
         added.registration.id
     );
-    print!(
-        "{}",
-        paste::text(config, &added.registration, &lab, added.secret.as_deref())
-    );
+    let secret = match &added.secret {
+        Some(made) => SecretShown::Made(made),
+        None if args.secret_file.is_some() => SecretShown::Given,
+        None => SecretShown::Kept,
+    };
+    print!("{}", paste::text(config, &added.registration, lab.as_ref(), secret));
     if unplanned {
         println!(
             "\nNo plan\n  Who launches gets no lab time but by `labwire grant`, vouchers or orders; `labwire lti add {} … --plan PLAN` gives some.",

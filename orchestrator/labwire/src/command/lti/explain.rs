@@ -1,14 +1,110 @@
-//! `labwire lti test`: a refused launch, step by step.
+//! `labwire lti test`: the last refused launch step by step, what worked since, and what can be tried without a learner.
 
-use lab_core::launch::lti::{Attempt, Fault, STEPS, remedy};
-use std::fmt::Write as _;
+use crate::{config::Config, wire};
+use anyhow::{Result, bail};
+use clap::Args;
+use lab_app::launch::lti::{Outcome, Trial, Trier};
+use lab_core::{
+    Timestamp,
+    launch::lti::{Attempt, Concern, Fault, Kind, Registration, RegistrationId, STEPS, remedy},
+    port::LtiStore,
+};
+use std::{fmt::Write as _, process::ExitCode, sync::Arc};
 
-/// Everything that is known of it.
-pub(super) fn text(attempt: &Attempt) -> String {
-    let whose = attempt
-        .registration
-        .as_ref()
-        .map_or("an unknown platform", |r| r.0.as_str());
+/// Explain the last launch that was refused, step by step, and what worked since. With a name, try that registration too: fetch the platform's
+/// keys, ask for an access token, look at plan and course
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  labwire lti test          # the last refused launch of anybody\n  \
+                  labwire lti test fun      # of one registration, also those that named it wrongly, and what can be tried from here\n\n\
+                  Of what is tried nothing is kept but a token for an hour at the platform. It ends with 1 where something that was tried is wrong."
+)]
+pub struct TestArgs {
+    /// A registration's name
+    name: Option<String>,
+}
+
+pub(super) async fn run(config: &Config, args: TestArgs) -> Result<ExitCode> {
+    let store = wire::store(config).await?;
+    let attempts = store.lti_attempt_list().await?;
+    let Some(name) = args.name else {
+        let Some(last) = attempts.first() else {
+            println!("no launch was refused; open the lab from the course, then ask again");
+            return Ok(ExitCode::SUCCESS);
+        };
+        print!("{}", refused(last, None));
+        if let Some(id) = &last.registration {
+            println!("{}", since(store.lti_launched_at(id).await?, Some(last.at)));
+            println!("`labwire lti test {id}` tries the registration");
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let id = RegistrationId(name);
+    let Some(registration) = store.lti_registration_get(&id).await? else {
+        bail!("no registration is named {id}; `labwire lti ls` lists them");
+    };
+    println!("{}\n", who(&registration));
+    print!(
+        "{}",
+        history(&registration, &attempts, store.lti_launched_at(&id).await?)
+    );
+    let trier = Trier {
+        store,
+        platform: wire::platform(config)?,
+        clock: Arc::new(wire::clock()),
+        entropy: Arc::new(wire::entropy()),
+        configured: config.plans.clone(),
+    };
+    let found = trier.attempt(&registration).await?;
+    print!("\nTried now, from this machine\n{}", trials(&found));
+    let bad = found.iter().any(|t| t.outcome == Outcome::Bad);
+    Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn who(r: &Registration) -> String {
+    match &r.kind {
+        Kind::Platform { issuer, client_id, .. } => format!("{}: LTI 1.3, {issuer}, client {client_id}", r.id),
+        Kind::Consumer { key, .. } => format!("{}: LTI 1.1, key {key}", r.id),
+    }
+}
+
+/// The newest refusal of the registration, the newest that was perhaps meant for it, and whether launches worked since.
+fn history(registration: &Registration, attempts: &[Attempt], worked: Option<Timestamp>) -> String {
+    let newest = |concern| attempts.iter().find(|a| a.concerns(registration) == Some(concern));
+    let (own, near) = (newest(Concern::Own), newest(Concern::NearMiss));
+    let last = own.iter().chain(&near).map(|a| a.at).max();
+    let mut text = format!("{}\n", since(worked, last));
+    for (attempt, concern) in [(own, Concern::Own), (near, Concern::NearMiss)] {
+        if let Some(attempt) = attempt {
+            let _ = write!(text, "\n{}", refused(attempt, Some(concern)));
+        }
+    }
+    text
+}
+
+/// What an old refusal must be read with.
+fn since(worked: Option<Timestamp>, refused: Option<Timestamp>) -> String {
+    match (worked, refused) {
+        (None, None) => "no launch was taken or refused so far; open the lab from the course, then ask again".into(),
+        (None, Some(_)) => "no launch was taken so far".into(),
+        (Some(at), None) => format!("the last launch was taken at {at}; none was refused that is still known"),
+        (Some(at), Some(refused)) if at > refused => {
+            format!("the last launch was taken at {at}: launches work again since the refusal of {refused}")
+        }
+        (Some(at), Some(_)) => format!("the last launch was taken at {at}; none since the refusal"),
+    }
+}
+
+/// Everything that is known of one.
+fn refused(attempt: &Attempt, concern: Option<Concern>) -> String {
+    let whose = match (&attempt.registration, concern, &attempt.platform) {
+        (Some(id), ..) => id.to_string(),
+        (None, Some(Concern::NearMiss), Some(named)) => {
+            format!("no registration, though it names {named:?} and so may be meant for this one,")
+        }
+        (None, _, Some(named)) => format!("an unknown platform, {named:?},"),
+        (None, _, None) => "an unknown platform".into(),
+    };
     let mut text = format!(
         "{}: a launch of {whose} by LTI {} was refused\n\n",
         attempt.at, attempt.version
@@ -35,25 +131,91 @@ pub(super) fn text(attempt: &Attempt) -> String {
     text
 }
 
+fn trials(all: &[Trial]) -> String {
+    let mut text = String::new();
+    for trial in all {
+        let sign = match trial.outcome {
+            Outcome::Good => "good",
+            Outcome::Note => "note",
+            Outcome::Bad => "BAD ",
+        };
+        let _ = writeln!(text, "  {sign}  {:<7} {}", trial.what, trial.found);
+        if let Some(next) = &trial.next {
+            let _ = writeln!(text, "                next: {next}");
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lab_core::Timestamp;
+
+    fn attempt(secs: i64, registration: Option<&str>, platform: &str) -> Attempt {
+        Attempt {
+            at: Timestamp::from_secs(secs),
+            registration: registration.map(|r| RegistrationId(r.into())),
+            platform: Some(platform.into()),
+            version: "1.3".into(),
+            code: if registration.is_some() {
+                "lti-nonce"
+            } else {
+                "lti-platform-unknown"
+            }
+            .into(),
+            step: if registration.is_some() { 8 } else { 0 },
+            detail: "what was found".into(),
+        }
+    }
+
+    fn edx() -> Registration {
+        Registration {
+            id: RegistrationId("edx".into()),
+            course: None,
+            plan: None,
+            created_at: Timestamp(0),
+            kind: Kind::moodle("https://lms.example.org", "client".into(), vec![]),
+        }
+    }
 
     #[test]
     fn the_step_that_failed_stands_between_those_that_passed_and_those_that_were_not_reached() {
-        let attempt = Attempt {
-            at: Timestamp(0),
-            registration: None,
-            version: "1.3".into(),
-            code: "lti-nonce".into(),
-            step: 8,
-            detail: "nonce is not the one of this launch".into(),
-        };
-        let text = text(&attempt);
+        let text = refused(&attempt(0, Some("edx"), "https://lms.example.org"), None);
         assert_eq!((text.matches("passed").count(), text.matches("FAILED").count()), (7, 1));
         assert!(
             text.contains("FAILED   8  the nonce") && text.contains("lti-nonce"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_old_refusal_is_not_read_as_todays_once_a_launch_was_taken() {
+        let all = [attempt(50, Some("edx"), "https://lms.example.org")];
+        let told = |worked: Option<i64>| history(&edx(), &all, worked.map(Timestamp::from_secs));
+        assert!(told(Some(60)).contains("launches work again"), "{}", told(Some(60)));
+        assert!(told(Some(40)).contains("none since"), "{}", told(Some(40)));
+        assert!(told(None).starts_with("no launch was taken so far"), "{}", told(None));
+        assert!(told(Some(60)).contains("lti-nonce"), "it is still told");
+    }
+
+    #[test]
+    fn a_launch_by_a_wrong_client_id_is_told_to_who_asks_for_the_platform_and_another_platforms_is_not() {
+        let all = [
+            attempt(90, None, "https://other.example.org"),
+            attempt(80, None, "https://lms.example.org"),
+            attempt(50, Some("edx"), "https://lms.example.org"),
+        ];
+        let text = history(&edx(), &all, Some(Timestamp::from_secs(60)));
+        assert!(
+            text.contains("none since the refusal"),
+            "the near miss is newer: {text}"
+        );
+        assert!(
+            text.contains("lti-nonce") && text.contains("lti-platform-unknown"),
+            "{text}"
+        );
+        assert!(
+            text.contains("may be meant for this one") && !text.contains("other.example.org"),
             "{text}"
         );
     }

@@ -1,7 +1,7 @@
 //! `labwire lti invite|approve|reject`: platforms that register themselves.
 
 use super::paste;
-use crate::config::Config;
+use crate::{command::known, config::Config};
 use anyhow::Result;
 use clap::Args;
 use lab_core::{
@@ -22,6 +22,9 @@ pub struct InviteArgs {
     /// Every launch is of this course; otherwise of the platform's own
     #[arg(long, value_name = "ID")]
     course: Option<String>,
+    /// --course is meant although another one has nearly its name
+    #[arg(long, requires = "course")]
+    new_course: bool,
     /// Each learner who launches gets a grant of this plan, once a course
     #[arg(long, value_name = "ID")]
     plan: Option<String>,
@@ -35,6 +38,9 @@ pub struct NameArgs {
 
 pub(super) async fn run(config: &Config, args: InviteArgs) -> Result<ExitCode> {
     let setup = super::setup(config).await?;
+    if let Some(course) = &args.course {
+        known::course(setup.store.as_ref(), course, args.new_course).await?;
+    }
     let invited = setup
         .invite(
             RegistrationId(args.name),

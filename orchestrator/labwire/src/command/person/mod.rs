@@ -2,7 +2,7 @@
 
 mod same;
 
-use crate::{config::Config, table, wire};
+use crate::{command::out, config::Config, table, wire};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use futures_util::TryStreamExt;
@@ -10,9 +10,8 @@ use lab_app::privacy::{By, People};
 use lab_core::{Subject, privacy::Footprint};
 use prometheus::Registry;
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, BufRead, IsTerminal, Write},
-    os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     process::ExitCode,
 };
@@ -167,9 +166,7 @@ fn unknown(subject: &Subject) -> String {
 
 async fn export(people: &People, args: &ExportArgs) -> Result<ExitCode> {
     let (subject, path) = (Subject::from(args.subject.as_str()), args.output.as_path());
-    // somebody's whole work: for its owner only, and never over what is there
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = file.with_context(|| format!("--output {}", path.display()))?;
+    let mut file = out::create("--output", path)?;
     match write(people, &subject, &mut file).await {
         Ok(bytes) => {
             println!("{}: {bytes} bytes; index.html in it explains the rest", path.display());
