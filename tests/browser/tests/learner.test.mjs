@@ -146,3 +146,19 @@ test('after stopping, the page says what was counted and offers the replay', asy
   assert.deepEqual(await barriers(page), []);
   assert.deepEqual(page.problems, []);
 });
+
+test('a reload, and Back from the replay, show the end again: a new run begins by a click only', async () => {
+  const runs = () => labwire.cli('session', 'ls', '--all').match(/ospf-triangle/g).length;
+  await page.reload();
+  await part(page, 'ended').waitFor();
+  await part(page, 'own-replay').click();
+  await part(page, 'player').waitFor();
+  await page.goBack();
+  await part(page, 'ended').waitFor();
+  assert.match(await part(page, 'ended').innerText(), /You stopped the lab/);
+  assert.equal(runs(), 1);
+  await part(page, 'again').click();
+  await part(page, 'workbench').waitFor({ timeout: READY_WITHIN_MS });
+  assert.equal(runs(), 2);
+  assert.deepEqual(page.problems, []);
+});

@@ -1,7 +1,7 @@
 /** A small client of the HTTP contract: bearer, rotation, errors with a code. */
 import { BROWSER_PROTOCOL, WALL_PROTOCOL } from '../protocol/messages';
 import { DialRefused, type Socket } from '../transport/link';
-import { forget, load, save, type Stored } from './store';
+import { forget, forgetRuns, load, save, type Stored } from './store';
 import type * as T from './types';
 import type { TimeNotice } from '../protocol/messages';
 
@@ -40,6 +40,7 @@ export function login(): T.Login | null {
 
 export async function launch(token: string): Promise<Stored> {
   const signed = await request<Stored>('POST', '/launch', { token }, false);
+  forgetRuns();
   save(signed);
   return signed;
 }
