@@ -127,6 +127,17 @@ test('who is watched sees by whom, and is not disturbed', async () => {
   await reads(teacher, /^mine$/m);
 });
 
+test('on a phone, who watches is named in full and leaves the title its room; that the lab is recorded is said there too', async () => {
+  await ada.setViewportSize({ width: 390, height: 844 });
+  await viewers().filter({ hasText: 'Prof. Curie is watching' }).waitFor();
+  assert.ok(await viewers().evaluate((line) => line.scrollWidth <= line.clientWidth), 'nothing is cut');
+  const title = await part(ada, 'title').boundingBox();
+  assert.ok(title.width >= 100, `the title is ${title.width} px wide`);
+  await part(ada, 'view-instructions').click();
+  assert.match(await part(ada, 'recorded').innerText(), /This lab is recorded/);
+  await ada.setViewportSize({ width: 1280, height: 800 });
+});
+
 test('to help is to take the keyboard, by name; the learner takes it back with a click', async () => {
   await part(teacher, 'seat-help').click();
   await ada.getByTestId('seat').filter({ hasText: 'Prof. Curie is typing here' }).waitFor();
