@@ -174,9 +174,16 @@ test('whoever leaves is no longer named', async () => {
 });
 
 test('after the lab, the replay shows the same commands, moves to them, and can be downloaded', async () => {
+  const watching = await teacher.context().newPage();
+  await watching.goto(labwire.staff('teacher', 'Prof. Curie'));
+  await watching.getByRole('link', { name: 'Watch Ada' }).click();
+  await part(watching, 'watch-mode').waitFor();
   await part(ada, 'stop').click();
   await part(ada, 'stop-yes').click();
   await part(ada, 'ended').waitFor({ timeout: 60_000 });
+  await part(watching, 'over').filter({ hasText: 'The learner stopped the lab.' }).waitFor();
+  await part(watching, 'watch-mode').waitFor({ state: 'hidden' });
+  await watching.close();
   await teacher.reload();
   await teacher.getByText('Earlier labs').click();
   await teacher.getByRole('row', { name: /Ada Lovelace/ }).getByRole('link', { name: 'Replay' }).click();

@@ -98,6 +98,15 @@ export const en = {
   'reason.no-capacity': 'There was no free machine for your lab for too long. Your time was not used; try again later.',
   'reason.lab-missing': 'This version of the lab is no longer here.',
 
+  // the same, to the learner's teachers; where no text says "you" the one above serves both
+  'reason-told.learner-stopped': 'The learner stopped the lab.',
+  'reason-told.staff-stopped': 'The course team stopped the lab.',
+  'reason-told.left-queue': 'The learner’s page was closed for more than ten minutes while they waited, so their place went to the next. No time was used.',
+  'reason-told.idle-timeout': 'Nothing was typed for a long time, so the lab was stopped to spare the learner’s time.',
+  'reason-told.budget-spent': 'The learner’s lab time for this course is used up.',
+  'reason-told.sandbox-lost': 'The machine that ran the lab was lost. The time lost is not counted.',
+  'reason-told.no-capacity': 'There was no free machine for the lab for too long. No time was used.',
+
   'progress.title': 'Preparing your network',
   'progress.title.queued': 'You are in the queue',
   'progress.queue': 'You are number {n} in the queue. You need not do anything.',
@@ -290,6 +299,7 @@ export const en = {
   'wall.counts': '{n} learner, {stuck} may need help',
   'wall.counts_n': '{n} learners, {stuck} may need help',
   'wall.stuck': 'No progress for {time}',
+  'wall.out-of-time': 'No lab time left: the lab is paused',
   'wall.progress-ago': 'Progress {time} ago',
   'wall.checks': '{passed} of {total} checks',
   'wall.viewers': 'Watched by {names}',
