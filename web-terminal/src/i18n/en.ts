@@ -125,6 +125,8 @@ export const en = {
   'progress.agent': 'The machine answers',
   'progress.lab': 'Routers and hosts are starting',
   'progress.ready': 'First prompt: ready',
+  'progress.wait-ready': 'not all of it is up yet, as is usual',
+  'progress.wait-prompt': 'waiting for the prompt of {names}',
   'progress.now': 'now',
   'progress.done': 'done',
   'progress.next': 'to come',
@@ -249,6 +251,7 @@ export const en = {
   'end.settling': 'The time is being counted…',
   'end.points': 'Result: {points} of {total} points',
   'end.replay': 'Replay what you did',
+  'end.again-useless': 'Starting again does not help before this is put right: please tell your course team.',
   'end.again': 'Start again',
 
   'demo.title': 'See how it is done',

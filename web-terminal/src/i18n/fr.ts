@@ -127,6 +127,8 @@ export const fr: Record<Key, string> = {
   'progress.agent': 'La machine répond',
   'progress.lab': 'Les routeurs et les machines démarrent',
   'progress.ready': 'Première invite : c’est prêt',
+  'progress.wait-ready': 'tout n’est pas encore démarré, c’est normal',
+  'progress.wait-prompt': 'en attente de l’invite de {names}',
   'progress.now': 'en cours',
   'progress.done': 'fait',
   'progress.next': 'à venir',
@@ -251,6 +253,7 @@ export const fr: Record<Key, string> = {
   'end.settling': 'Le temps est en cours de calcul…',
   'end.points': 'Résultat : {points} points sur {total}',
   'end.replay': 'Revoir ce que vous avez fait',
+  'end.again-useless': 'Recommencer n’y change rien tant que ce n’est pas réparé : prévenez l’équipe du cours.',
   'end.again': 'Recommencer',
 
   'demo.title': 'Voir comment on fait',
