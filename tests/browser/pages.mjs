@@ -26,8 +26,12 @@ export async function enter(page, link) {
 export async function openConsole(page, id) {
   await part(page, `tab-${id}`).click();
   await part(page, `screen-${id}`).click();
-  await page.waitForFunction((id) => document.querySelector(`[data-testid="screen-${id}"]`)?.contains(document.activeElement), id);
+  await hasKeyboard(page, id);
 }
+
+/** Waits until what is typed goes into the console. */
+export const hasKeyboard = (page, id) =>
+  page.waitForFunction((id) => document.querySelector(`[data-testid="screen-${id}"]`)?.contains(document.activeElement), id);
 
 /** Types a line, key by key, into the console that has the keyboard. */
 export async function type(page, line) {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import { en } from '../src/i18n/en';
 import { fr } from '../src/i18n/fr';
-import { clockTime, momentIn, setLanguage, span } from '../src/i18n/index.svelte';
+import { clockTime, momentIn, reasonTold, setLanguage, span } from '../src/i18n/index.svelte';
 
 const parts = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map((part) => part[1]).sort();
 
@@ -27,6 +27,18 @@ describe('French and English', () => {
     const reasons = codes('provisioning/state.rs', /reasons!\([\s\S]*\n\);/, /\w+ = "([a-z-]+)"/g);
     expect(reasons.length).toBeGreaterThan(10);
     for (const reason of reasons) expect(en).toHaveProperty([`reason.${reason}`]);
+  });
+
+  it('speak of the learner, not to them, where a teacher reads why a session ended', () => {
+    const reasons = Object.keys(en).filter((key) => /^reason\./.test(key)).map((key) => key.slice('reason.'.length));
+    vi.stubGlobal('document', { documentElement: {} });
+    for (const language of ['en', 'fr'] as const) {
+      setLanguage(language);
+      for (const reason of reasons) expect(reasonTold(reason)).not.toMatch(/\b(you|your|vous|votre|vos)\b/i);
+    }
+    setLanguage('en');
+    vi.unstubAllGlobals();
+    expect(reasonTold('a-new-one')).toBe('a-new-one');
   });
 
   it('say every refusal of a launch and its next step', () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { en } from '../src/i18n/en';
+import { setLanguage } from '../src/i18n/index.svelte';
 import { byReason, bytes, idle, late, LATE_S, unlisted } from '../src/pages/operations/counts';
 
 const row = (reason: string, lab: string, count: number, last_at = 0, after_ready = false) => ({ reason, lab, count, last_at, after_ready });
@@ -60,6 +61,11 @@ describe('damaged uploads', () => {
 
 it('bytes are said in the unit that fits, and a second is not late', () => {
   expect([bytes(0), bytes(1023), bytes(1024), bytes(3 * 1048576)]).toEqual(['0 B', '1023 B', '1.0 KiB', '3.0 MiB']);
+  vi.stubGlobal('document', { documentElement: {} });
+  setLanguage('fr');
+  expect([736, 1536, 3 * 1048576].map(bytes)).toEqual(['736 o', '1,5 Kio', '3,0 Mio']);
+  setLanguage('en');
+  vi.unstubAllGlobals();
   expect(LATE_S).toBeGreaterThan(1);
 });
 

@@ -224,3 +224,10 @@ it('a command told when entered and when ended is one mark, with its status', ()
   expect(marks.map(({ text, status, at_us }) => [text, status, at_us])).toEqual([['ls', 2, 1], ['ip a', null, 2], ['show ip route', null, 4], ['ospf-up', 0, 0], ['ospf-up', 1, 0], ['pwd', 0, 9]]);
   expect(marks.map(isBad)).toEqual([true, false, false, true, false, false]);
 });
+
+it('a router tells no status: its command is one mark as well, and the same one entered again is another', () => {
+  const mark = (took_us: number | null, at_us: number) => ({ kind: 'command' as const, text: 'show ip route', status: null, took_us, terminal: 1, at_us, journal: 0 });
+  const marks = marksOf([mark(null, 1), mark(900, 2), mark(null, 3), mark(0, 4), mark(null, 5)]);
+  expect(marks.map(({ at_us, took_us }) => [at_us, took_us])).toEqual([[1, 900], [3, 0], [5, null]]);
+  expect(marks.some(isBad)).toBe(false);
+});

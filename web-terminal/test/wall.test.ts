@@ -10,7 +10,7 @@ const card = (name: string, change: Partial<Seen> = {}): Seen => ({
 
 const names = (cards: Seen[]) => cards.map(({ name }) => name);
 
-it('those who need help come first: failed, stuck the longest, out of contact, quiet; done and starting last', () => {
+it('those who need help come first: failed, paused for want of time, stuck the longest, out of contact, quiet; done and starting last', () => {
   const cards = [
     card('done', { checks_passed: 4, quiet_s: 9999 }),
     card('busy', { quiet_s: 5 }),
@@ -19,9 +19,11 @@ it('those who need help come first: failed, stuck the longest, out of contact, q
     card('longer', { quiet_s: STUCK_S * 2 }),
     card('failed', { state: 'failed' }),
     card('away', { away: true }),
+    card('out of time', { state: 'frozen' }),
+    card('out of time, but done', { state: 'frozen', checks_passed: 4 }),
   ];
-  expect(names(arranged(cards, 'help', 'all', ''))).toEqual(['failed', 'longer', 'stuck', 'away', 'busy', 'starting', 'done']);
-  expect(names(arranged(cards, 'help', 'stuck', ''))).toEqual(['failed', 'longer', 'stuck']);
+  expect(names(arranged(cards, 'help', 'all', ''))).toEqual(['failed', 'out of time', 'longer', 'stuck', 'away', 'busy', 'out of time, but done', 'starting', 'done']);
+  expect(names(arranged(cards, 'help', 'stuck', ''))).toEqual(['failed', 'out of time', 'longer', 'stuck']);
 });
 
 it('the rest are found by name, and by how little they have passed', () => {

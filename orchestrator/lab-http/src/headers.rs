@@ -17,7 +17,7 @@ pub(crate) fn security(settings: &HttpSettings) -> Vec<(HeaderName, HeaderValue)
             HeaderName::from_static("permissions-policy"),
             // consoles copy and paste; nothing else of the browser is asked for
             HeaderValue::from_static(
-                "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), display-capture=(), \
+                "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), display-capture=(), \
                  clipboard-read=(self), clipboard-write=(self), fullscreen=(self)",
             ),
         ),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { eventually, Labwire } from '../labwire.mjs';
-import { barriers, openConsole, part, READY_WITHIN_MS, reads, run, type } from '../pages.mjs';
+import { barriers, hasKeyboard, openConsole, part, READY_WITHIN_MS, reads, run, type } from '../pages.mjs';
 
 const TRIANGLE = {
   r1: ['10.0.12.0/30', '10.0.13.0/30', '10.1.0.0/24'],
@@ -42,6 +42,33 @@ test('a click shows each step of the start, then a prompt', async () => {
   await part(page, 'workbench').waitFor({ timeout: READY_WITHIN_MS });
   assert.doesNotMatch(page.url(), /token/, 'the link is out of the address');
   await reads(page, /r1# *$/);
+});
+
+test('what is typed goes into the console: as the lab opens, after a click on the map or on a tab', async () => {
+  await page.reload();
+  await part(page, 'workbench').waitFor();
+  await hasKeyboard(page, 'r1');
+  await type(page, 'show version');
+  await reads(page, /r1# show version/);
+
+  await part(page, 'node-r2').click();
+  await hasKeyboard(page, 'r2');
+  await type(page, 'show version');
+  await reads(page, /r2# show version/);
+  await part(page, 'node-r3').focus();
+  await page.keyboard.press('Enter');
+  await hasKeyboard(page, 'r3');
+
+  await part(page, 'tab-h1').click();
+  await hasKeyboard(page, 'h1');
+  await type(page, 'echo by-the-tab');
+  await reads(page, /^by-the-tab$/m);
+
+  // who walks along the tabs by key stays there
+  await part(page, 'tab-r1').focus();
+  await page.keyboard.press('ArrowRight');
+  await part(page, 'screen-r2').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.testid), 'tab-r2');
 });
 
 test('checks fail before anything was typed, with a hint', async () => {
@@ -144,5 +171,21 @@ test('after stopping, the page says what was counted and offers the replay', asy
   assert.match(await part(page, 'ended').innerText(), /You stopped the lab/);
   await eventually(() => 'the time is counted', 60_000, async () => /Counted: /.test(await part(page, 'billed').innerText()));
   assert.deepEqual(await barriers(page), []);
+  assert.deepEqual(page.problems, []);
+});
+
+test('a reload, and Back from the replay, show the end again: a new run begins by a click only', async () => {
+  const runs = () => labwire.cli('session', 'ls', '--all').match(/ospf-triangle/g).length;
+  await page.reload();
+  await part(page, 'ended').waitFor();
+  await part(page, 'own-replay').click();
+  await part(page, 'player').waitFor();
+  await page.goBack();
+  await part(page, 'ended').waitFor();
+  assert.match(await part(page, 'ended').innerText(), /You stopped the lab/);
+  assert.equal(runs(), 1);
+  await part(page, 'again').click();
+  await part(page, 'workbench').waitFor({ timeout: READY_WITHIN_MS });
+  assert.equal(runs(), 2);
   assert.deepEqual(page.problems, []);
 });

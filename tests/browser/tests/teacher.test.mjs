@@ -127,6 +127,17 @@ test('who is watched sees by whom, and is not disturbed', async () => {
   await reads(teacher, /^mine$/m);
 });
 
+test('on a phone, who watches is named in full and leaves the title its room; that the lab is recorded is said there too', async () => {
+  await ada.setViewportSize({ width: 390, height: 844 });
+  await viewers().filter({ hasText: 'Prof. Curie is watching' }).waitFor();
+  assert.ok(await viewers().evaluate((line) => line.scrollWidth <= line.clientWidth), 'nothing is cut');
+  const title = await part(ada, 'title').boundingBox();
+  assert.ok(title.width >= 100, `the title is ${title.width} px wide`);
+  await part(ada, 'view-instructions').click();
+  assert.match(await part(ada, 'recorded').innerText(), /This lab is recorded/);
+  await ada.setViewportSize({ width: 1280, height: 800 });
+});
+
 test('to help is to take the keyboard, by name; the learner takes it back with a click', async () => {
   await part(teacher, 'seat-help').click();
   await ada.getByTestId('seat').filter({ hasText: 'Prof. Curie is typing here' }).waitFor();
@@ -163,9 +174,16 @@ test('whoever leaves is no longer named', async () => {
 });
 
 test('after the lab, the replay shows the same commands, moves to them, and can be downloaded', async () => {
+  const watching = await teacher.context().newPage();
+  await watching.goto(labwire.staff('teacher', 'Prof. Curie'));
+  await watching.getByRole('link', { name: 'Watch Ada' }).click();
+  await part(watching, 'watch-mode').waitFor();
   await part(ada, 'stop').click();
   await part(ada, 'stop-yes').click();
   await part(ada, 'ended').waitFor({ timeout: 60_000 });
+  await part(watching, 'over').filter({ hasText: 'The learner stopped the lab.' }).waitFor();
+  await part(watching, 'watch-mode').waitFor({ state: 'hidden' });
+  await watching.close();
   await teacher.reload();
   await teacher.getByText('Earlier labs').click();
   await teacher.getByRole('row', { name: /Ada Lovelace/ }).getByRole('link', { name: 'Replay' }).click();

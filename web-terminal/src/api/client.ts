@@ -3,7 +3,7 @@ import { BROWSER_PROTOCOL, WALL_PROTOCOL } from '../protocol/messages';
 import { DialRefused, type Socket } from '../transport/link';
 import { rememberPlace } from '../ui/home';
 import { ended } from './ended.svelte';
-import { forget, load, save, type Stored } from './store';
+import { forget, forgetRuns, load, save, type Stored } from './store';
 import type * as T from './types';
 import type { TimeNotice } from '../protocol/messages';
 
@@ -56,6 +56,7 @@ export function login(): T.Login | null {
 
 export async function launch(token: string): Promise<Stored> {
   const signed = await request<Stored>('POST', '/launch', { token }, false);
+  forgetRuns();
   save(signed);
   return signed;
 }

@@ -9,6 +9,8 @@
 import type { Login, Signed } from './types';
 
 const KEY = 'labwire.login';
+/** The run of each lab that this tab was in last, by the lab's id. */
+const RUNS = 'labwire.runs';
 /** Before what is carried in a fragment. */
 const MARK = `#${KEY}=`;
 
@@ -51,33 +53,44 @@ export function arrive(): void {
 }
 
 /** What this page's history entry keeps of us. */
-const entryText = () => (history.state as Record<string, string> | null)?.[KEY];
+const entryText = (key: string) => (history.state as Record<string, string> | null)?.[key];
 
-export function load(): Stored | null {
+function read(key: string): unknown {
   try {
     const storage = tabStorage();
-    const text = storage ? storage.getItem(KEY) : entryText();
-    return JSON.parse(text ?? 'null') as Stored | null;
+    return JSON.parse((storage ? storage.getItem(key) : entryText(key)) ?? 'null');
   } catch {
     return null;
   }
 }
 
-export function save(stored: Stored): void {
-  const [storage, text] = [tabStorage(), JSON.stringify(stored)];
-  if (storage) storage.setItem(KEY, text);
-  else history.replaceState({ ...history.state, [KEY]: text }, '');
+function write(key: string, value: unknown): void {
+  const [storage, text] = [tabStorage(), JSON.stringify(value)];
+  if (storage) storage.setItem(key, text);
+  else history.replaceState({ ...history.state, [key]: text }, '');
 }
 
-export function forget(): void {
+function remove(key: string): void {
   const storage = tabStorage();
-  if (storage) storage.removeItem(KEY);
-  else history.replaceState({ ...history.state, [KEY]: undefined }, '');
+  if (storage) storage.removeItem(key);
+  else history.replaceState({ ...history.state, [key]: undefined }, '');
 }
+
+export const load = () => read(KEY) as Stored | null;
+export const save = (stored: Stored) => write(KEY, stored);
+export const forget = () => remove(KEY);
+
+const runs = () => (read(RUNS) ?? {}) as Record<string, string>;
+
+/** The run of a lab that this tab was in last, so that a reload or Back returns to it, also after its end. */
+export const runOf = (lab: string): string | null => runs()[lab] ?? null;
+export const keepRun = (lab: string, session: string) => write(RUNS, { ...runs(), [lab]: session });
+/** Somebody came by a fresh link: what was shown before is past. */
+export const forgetRuns = () => remove(RUNS);
 
 /** The address of a page of ours, with what it needs to know who we are where this tab may keep nothing. */
 export function along(url: string): string {
-  const text = tabStorage() ? undefined : entryText();
+  const text = tabStorage() ? undefined : entryText(KEY);
   return text ? url + MARK + encodeURIComponent(text) : url;
 }
 

@@ -100,6 +100,15 @@ export const en = {
   'reason.no-capacity': 'There was no free machine for your lab for too long. Your time was not used; try again later.',
   'reason.lab-missing': 'This version of the lab is no longer here.',
 
+  // the same, to the learner's teachers; where no text says "you" the one above serves both
+  'reason-told.learner-stopped': 'The learner stopped the lab.',
+  'reason-told.staff-stopped': 'The course team stopped the lab.',
+  'reason-told.left-queue': 'The learner’s page was closed for more than ten minutes while they waited, so their place went to the next. No time was used.',
+  'reason-told.idle-timeout': 'Nothing was typed for a long time, so the lab was stopped to spare the learner’s time.',
+  'reason-told.budget-spent': 'The learner’s lab time for this course is used up.',
+  'reason-told.sandbox-lost': 'The machine that ran the lab was lost. The time lost is not counted.',
+  'reason-told.no-capacity': 'There was no free machine for the lab for too long. No time was used.',
+
   'progress.title': 'Preparing your network',
   'progress.title.queued': 'You are in the queue',
   'progress.queue': 'You are number {n} in the queue. You need not do anything.',
@@ -118,6 +127,8 @@ export const en = {
   'progress.agent': 'The machine answers',
   'progress.lab': 'Routers and hosts are starting',
   'progress.ready': 'First prompt: ready',
+  'progress.wait-ready': 'not all of it is up yet, as is usual',
+  'progress.wait-prompt': 'waiting for the prompt of {names}',
   'progress.now': 'now',
   'progress.done': 'done',
   'progress.next': 'to come',
@@ -242,6 +253,7 @@ export const en = {
   'end.settling': 'The time is being counted…',
   'end.points': 'Result: {points} of {total} points',
   'end.replay': 'Replay what you did',
+  'end.again-useless': 'Starting again does not help before this is put right: please tell your course team.',
   'end.again': 'Start again',
 
   'demo.title': 'See how it is done',
@@ -292,6 +304,7 @@ export const en = {
   'wall.counts': '{n} learner, {stuck} may need help',
   'wall.counts_n': '{n} learners, {stuck} may need help',
   'wall.stuck': 'No progress for {time}',
+  'wall.out-of-time': 'No lab time left: the lab is paused',
   'wall.progress-ago': 'Progress {time} ago',
   'wall.checks': '{passed} of {total} checks',
   'wall.viewers': 'Watched by {names}',

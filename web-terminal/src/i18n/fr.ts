@@ -102,6 +102,15 @@ export const fr: Record<Key, string> = {
   'reason.no-capacity': 'Aucune machine n’a été libre pour votre TP pendant trop longtemps. Votre temps n’a pas été utilisé ; réessayez plus tard.',
   'reason.lab-missing': 'Cette version du TP n’est plus ici.',
 
+  // les mêmes, pour les enseignants ; ci-dessus, ce qui ne dit pas « vous » sert aux deux
+  'reason-told.learner-stopped': 'L’apprenant a arrêté le TP.',
+  'reason-told.staff-stopped': 'L’équipe du cours a arrêté le TP.',
+  'reason-told.left-queue': 'La page de l’apprenant est restée fermée plus de dix minutes pendant l’attente : sa place est allée au suivant. Aucun temps n’a été utilisé.',
+  'reason-told.idle-timeout': 'Rien n’a été tapé depuis longtemps : le TP a été arrêté pour ménager le temps de l’apprenant.',
+  'reason-told.budget-spent': 'Le temps de TP de l’apprenant pour ce cours est épuisé.',
+  'reason-told.sandbox-lost': 'La machine qui faisait tourner le TP a été perdue. Le temps perdu n’est pas compté.',
+  'reason-told.no-capacity': 'Aucune machine n’a été libre pour le TP pendant trop longtemps. Aucun temps n’a été utilisé.',
+
   'progress.title': 'Préparation de votre réseau',
   'progress.title.queued': 'Vous êtes dans la file',
   'progress.queue': 'Vous êtes numéro {n} dans la file. Vous n’avez rien à faire.',
@@ -120,6 +129,8 @@ export const fr: Record<Key, string> = {
   'progress.agent': 'La machine répond',
   'progress.lab': 'Les routeurs et les machines démarrent',
   'progress.ready': 'Première invite : c’est prêt',
+  'progress.wait-ready': 'tout n’est pas encore démarré, c’est normal',
+  'progress.wait-prompt': 'en attente de l’invite de {names}',
   'progress.now': 'en cours',
   'progress.done': 'fait',
   'progress.next': 'à venir',
@@ -244,6 +255,7 @@ export const fr: Record<Key, string> = {
   'end.settling': 'Le temps est en cours de calcul…',
   'end.points': 'Résultat : {points} points sur {total}',
   'end.replay': 'Revoir ce que vous avez fait',
+  'end.again-useless': 'Recommencer n’y change rien tant que ce n’est pas réparé : prévenez l’équipe du cours.',
   'end.again': 'Recommencer',
 
   'demo.title': 'Voir comment on fait',
@@ -294,6 +306,7 @@ export const fr: Record<Key, string> = {
   'wall.counts': '{n} apprenant, {stuck} à aider peut-être',
   'wall.counts_n': '{n} apprenants, {stuck} à aider peut-être',
   'wall.stuck': 'Pas de progrès depuis {time}',
+  'wall.out-of-time': 'Plus de temps de TP : le TP est en pause',
   'wall.progress-ago': 'Progrès il y a {time}',
   'wall.checks': '{passed} vérifications sur {total}',
   'wall.viewers': 'Regardé par {names}',

@@ -42,6 +42,11 @@ export function maybe(key: string): string | null {
   return texts[current][key as Key] ?? null;
 }
 
+/** Why a session ended, as it is told to somebody other than its learner. */
+export function reasonTold(reason: string): string {
+  return maybe(`reason-told.${reason}`) ?? maybe(`reason.${reason}`) ?? reason;
+}
+
 /** A lab's own text in the page's language. */
 export function own(text: Bilingual): string {
   return text[current] || text.en;

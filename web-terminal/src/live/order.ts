@@ -18,13 +18,19 @@ export function done(card: Card): boolean {
   return card.checks_total > 0 && card.checks_passed === card.checks_total;
 }
 
-export function stuck(card: Seen): boolean {
-  return card.state === 'failed' || (card.state === 'ready' && !done(card) && card.quiet_s >= STUCK_S);
+/** Paused since the learner's time ran out: nothing goes on until somebody does something. */
+export function outOfTime(card: Card): boolean {
+  return card.state === 'frozen' && !done(card);
 }
 
-/** Higher is sooner: failed starts, then stuck by how long, then the others by how long; those who are done come last. */
+export function stuck(card: Seen): boolean {
+  return card.state === 'failed' || outOfTime(card) || (card.state === 'ready' && !done(card) && card.quiet_s >= STUCK_S);
+}
+
+/** Higher is sooner: failed starts, then those out of time and those stuck, each by how long, then the others by how long; those who are done come last. */
 function need(card: Seen): number {
-  if (card.state === 'failed') return 3e9;
+  if (card.state === 'failed') return 4e9;
+  if (outOfTime(card)) return 3e9 + card.quiet_s;
   if (card.state !== 'ready') return card.away ? 1e9 : -1;
   if (done(card)) return -2;
   return (card.away ? 1e9 : 0) + (stuck(card) ? 2e9 : 0) + card.quiet_s;

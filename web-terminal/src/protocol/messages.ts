@@ -78,11 +78,16 @@ export interface CheckOutcome {
   detail: string;
 }
 
-/** A command, told when it is entered and, where the shell says so, again when it ended. */
+/** A command, told when it is entered and again when it ended: a shell says with which status, a router's prompt only how long it took. */
 export interface Command {
   text: string;
   status?: number;
   took_us?: number;
+}
+
+/** Whether a command's end was told. */
+export function isEnd({ status, took_us }: { status?: number | null; took_us?: number | null }): boolean {
+  return status != null || took_us != null;
 }
 
 /** Orchestrator → page. */

@@ -1,19 +1,12 @@
 /** What a page shows of one session, kept current by its connection. Used by the learner's page and the teacher's. */
 import { dialSession } from '../api/client';
 import type {
-  CheckOutcome, Command, SeatNotice, SessionNotice, TerminalNotice, TimeNotice, ToBrowser, ViewerNotice,
+  CheckOutcome, SeatNotice, SessionNotice, TerminalNotice, TimeNotice, ToBrowser, ViewerNotice,
 } from '../protocol/messages';
 import { realClock } from '../transport/clock';
 import type { LinkState } from '../transport/link';
+import { withTold, type LiveCommand } from './commands';
 import { Connection } from './connection';
-
-export interface LiveCommand extends Command {
-  terminal: number;
-  at_us: number;
-}
-
-/** Commands kept on the page; the recording has them all. */
-const COMMANDS_MAX = 500;
 
 export class LiveSession {
   link = $state<LinkState>({ name: 'connecting', attempt: 0 });
@@ -92,7 +85,7 @@ export class LiveSession {
         this.time = message;
         this.timeAt = Date.now();
         break;
-      case 'command': this.#command({ ...message.command, terminal: message.terminal, at_us: message.at_us }); break;
+      case 'command': this.commands = withTold(this.commands, { ...message.command, terminal: message.terminal, at_us: message.at_us }); break;
       case 'error':
         // Shown where it is: the strip above the console says who types, and what is out of order is sent again.
         if (message.code !== 'no-seat' && message.code !== 'input-order') this.error = { code: message.code, message: message.message };
@@ -103,12 +96,5 @@ export class LiveSession {
   #terminal(index: number, change: Partial<TerminalNotice>): void {
     const terminal = this.terminals[index];
     if (terminal) Object.assign(terminal, change);
-  }
-
-  #command(command: LiveCommand): void {
-    // Told twice: when entered, and with its status when it ended.
-    const open = this.commands.findLastIndex((other) => other.terminal === command.terminal && other.status === undefined && other.text === command.text);
-    if (command.status !== undefined && open >= 0) Object.assign(this.commands[open]!, command);
-    else this.commands = [...this.commands, command].slice(-COMMANDS_MAX);
   }
 }

@@ -19,6 +19,8 @@ pub struct Me {
     /// Grants in the login's course, for learners.
     pub grants: Vec<GrantBalance>,
     pub plans: Vec<Plan>,
+    /// The title of the login's course, for those who teach it, where it has one.
+    pub course_title: Option<String>,
 }
 
 /// What a click came to.
@@ -42,7 +44,7 @@ pub struct SessionView {
 }
 
 impl App {
-    /// The login with its grants and all plans.
+    /// The login with its grants, its course's title and all plans.
     pub async fn me(&self, login: &Login) -> Result<Me, AppError> {
         let grants = match login.role {
             Role::Learner => self.ports.store.grant_list(&login.subject, Some(&login.course)).await?,
@@ -54,9 +56,15 @@ impl App {
             | Role::Sponsor
             | Role::Operations => Vec::new(),
         };
+        // for the heading of the wall alone: a learner's page does not ask for the read
+        let course_title = match login.role {
+            Role::Teacher | Role::Coach => self.ports.store.run_get(&login.course).await?.map(|run| run.title),
+            _ => None,
+        };
         Ok(Me {
             login: login.clone(),
             grants,
+            course_title,
             plans: self.ports.store.plan_list().await?,
         })
     }

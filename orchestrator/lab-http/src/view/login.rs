@@ -212,6 +212,8 @@ pub struct MeView {
     pub login: LoginView,
     pub grants: Vec<GrantView>,
     pub plans: Vec<PlanView>,
+    /// The course's title, for those who teach it, where it has one.
+    pub course_title: Option<String>,
 }
 
 impl From<Me> for MeView {
@@ -220,6 +222,7 @@ impl From<Me> for MeView {
             login: (&me.login).into(),
             grants: me.grants.iter().map(Into::into).collect(),
             plans: me.plans.iter().map(Into::into).collect(),
+            course_title: me.course_title,
         }
     }
 }

@@ -46,6 +46,7 @@ impl RecordingView {
             kind: m.kind,
             text: m.text,
             status: m.status,
+            took_us: m.took_us,
         });
         let keyframes = index.keyframes.into_iter().map(|k| KeyframeView {
             at_us: k.at_us,
@@ -92,7 +93,10 @@ pub struct MarkerView {
     /// `command`, `check`, `marker`, `resize`, `exit`.
     pub kind: String,
     pub text: String,
+    /// Exit status of a command or terminal; 1 or 0 for a check that passed or not.
     pub status: Option<i32>,
+    /// How long a command ran. With this or `status` it is a command's end, told after its beginning; a router's has no status.
+    pub took_us: Option<u64>,
 }
 
 /// A whole screen: where a replay may start.

@@ -243,3 +243,13 @@ async fn operations_name_the_course_and_are_not_told_what_checks_printed() {
         outcome.detail
     );
 }
+
+#[tokio::test]
+async fn who_teaches_a_course_is_told_its_title_where_it_has_one() {
+    let kit = Kit::new().await;
+    let teacher = kit.sign_in("curie", Role::Teacher).await;
+    let title = async |bearer: &str| kit.get("/api/v1/me", Some(bearer)).await.json()["course_title"].clone();
+    assert_eq!(title(&teacher).await, Value::Null);
+    kit.run(None, None).await;
+    assert_eq!(title(&teacher).await, json!("Réseaux"));
+}

@@ -37,6 +37,8 @@ async fn every_answer_carries_the_security_headers() {
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
         assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
         assert!(answer.header("permissions-policy").contains("camera=()"), "{path}");
+        // browsers complain of a feature that they do not know, on every page
+        assert!(!answer.header("permissions-policy").contains("bluetooth"), "{path}");
         assert!(!answer.header("x-request-id").is_empty(), "{path}");
     }
 }

@@ -1,5 +1,6 @@
 /** What the overview's numbers come to. */
 import type { Overview } from '../../api/types';
+import { language } from '../../i18n/index.svelte';
 
 export type FailureRow = Overview['failures']['rows'][number];
 export type LeaseRow = Overview['leases']['tasks'][number];
@@ -45,7 +46,10 @@ export const unlisted = (quarantine: Overview['quarantine']) => quarantine.objec
 const OVERDUE_S = 86_400;
 export const late = (retention: Overview['retention']) => retention.classes.some(({ overdue_s }) => overdue_s > OVERDUE_S);
 
+/** `736 B`, `1.5 KiB`; in French `736 o`, `1,5 Kio`. */
 export function bytes(n: number): string {
-  if (n < 1024) return `${n} B`;
-  return n < 1048576 ? `${(n / 1024).toFixed(1)} KiB` : `${(n / 1048576).toFixed(1)} MiB`;
+  const unit = language() === 'fr' ? 'o' : 'B';
+  const tenths = (value: number) => value.toLocaleString(language(), { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  if (n < 1024) return `${n} ${unit}`;
+  return n < 1048576 ? `${tenths(n / 1024)} Ki${unit}` : `${tenths(n / 1048576)} Mi${unit}`;
 }

@@ -144,7 +144,7 @@ mod tests {
         let rows: Vec<String> = rows(&count).iter().map(|r| r.join(" ")).collect();
         assert_eq!(rows[1], "started 144 14.4 % enrolled");
         assert_eq!(rows[5], "diligent success 63 67.7 % diligent");
-        assert!(csv(&"=net".into(), &count).contains("'=net,1000,144,93,65,63,14.4,9.3,6.5,64.6,67.7\r\n"));
+        assert!(csv(&"=net".into(), &count).contains("\"'=net\",1000,144,93,65,63,14.4,9.3,6.5,64.6,67.7\r\n"));
         assert_eq!(said((0, 0)), "-");
     }
 }
