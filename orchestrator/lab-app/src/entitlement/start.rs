@@ -3,7 +3,7 @@
 use super::access::owns;
 use crate::{App, AppError, provisioning::has_pool};
 use lab_core::{
-    LabId, PlanId, SessionId,
+    CourseId, LabId, PlanId, SessionId,
     entitlement::{GrantBalance, HOLD_CHUNK_SECS, MINIMUM_TO_START_SECS, Plan, Refusal, Withheld, lapsed, source},
     journal::CheckOutcome,
     lab::LabVersion,
@@ -58,7 +58,7 @@ impl App {
         };
         // for the heading of the wall alone: a learner's page does not ask for the read
         let course_title = match login.role {
-            Role::Teacher | Role::Coach => self.ports.store.run_get(&login.course).await?.map(|run| run.title),
+            Role::Teacher | Role::Coach => self.course_title(&login.course).await?,
             _ => None,
         };
         Ok(Me {
@@ -67,6 +67,21 @@ impl App {
             course_title,
             plans: self.ports.store.plan_list().await?,
         })
+    }
+
+    /// As the settings, its platform or whoever gave it dates named it.
+    async fn course_title(&self, course: &CourseId) -> Result<Option<String>, AppError> {
+        let known = self
+            .ports
+            .store
+            .course_list()
+            .await?
+            .into_iter()
+            .find(|c| c.id == *course);
+        // a launch that told no title left the id in its place
+        Ok(known
+            .map(|c| c.title)
+            .filter(|title| !title.is_empty() && *title != course.0))
     }
 
     /// The latest version of every lab.
