@@ -41,6 +41,7 @@ async function solve(page) {
 test('the wall fills by itself as learners come, those who need help first', async () => {
   await teacher.goto(labwire.staff('teacher', 'Prof. Curie'));
   await part(teacher, 'wall-empty').waitFor();
+  await part(teacher, 'title').filter({ hasText: 'Class · Networks in practice' }).waitFor();
   await Promise.all([
     enter(ada, labwire.learner('Ada Lovelace', 'ospf-triangle')),
     enter(blaise, labwire.learner('Blaise Pascal', 'static-routes')),
@@ -49,6 +50,7 @@ test('the wall fills by itself as learners come, those who need help first', asy
   await unlucky.goto(labwire.learner('Charles Fourier', 'no-image'));
   await part(unlucky, 'ended').waitFor({ timeout: 60_000 });
   assert.match(await part(unlucky, 'ended').innerText(), /software could not be found/, 'in words a learner can pass on');
+  assert.match(await part(unlucky, 'ended').innerText(), /Starting again does not help/);
   assert.deepEqual(unlucky.problems, []);
   await Promise.all(['Ada Lovelace', 'Blaise Pascal'].map((name) => card(name).waitFor()));
 });
@@ -127,6 +129,17 @@ test('who is watched sees by whom, and is not disturbed', async () => {
   await reads(teacher, /^mine$/m);
 });
 
+test('a command is listed once, a router’s too, which is told when it is entered and when it ended', async () => {
+  await openConsole(ada, 'r1');
+  await type(ada, 'show version');
+  await reads(ada, /show version[\s\S]*r1# *$/);
+  await openConsole(ada, 'h1');
+  await type(ada, 'echo listed');
+  const listed = teacher.locator('aside li').filter({ hasText: /show version|echo listed/ });
+  await listed.filter({ hasText: 'echo listed' }).waitFor();
+  assert.equal(await listed.count(), 2);
+});
+
 test('on a phone, who watches is named in full and leaves the title its room; that the lab is recorded is said there too', async () => {
   await ada.setViewportSize({ width: 390, height: 844 });
   await viewers().filter({ hasText: 'Prof. Curie is watching' }).waitFor();
@@ -190,6 +203,7 @@ test('after the lab, the replay shows the same commands, moves to them, and can 
   await part(teacher, 'player').waitFor();
   const commands = await part(teacher, 'commands').innerText();
   for (const typed of ['echo live-$((40 + 2))', 'echo mine', 'echo helped-$((3 * 3))', 'echo meanwhile']) assert.ok(commands.includes(typed), `${typed} in ${commands}`);
+  assert.equal(commands.match(/show version/g).length, 1, 'what a router was told is listed once');
   const position = () => part(teacher, 'player').getAttribute('data-position').then(Number);
   await part(teacher, 'commands').getByText('echo meanwhile').click();
   const late = await position();
