@@ -23,6 +23,8 @@ const AWAY: Duration = Duration::from_secs(60);
 const LEARNERS: usize = 4;
 /// The promise of drains and crashes.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// A learner waits a minute at most for their last line, and may come back once before (`typist.rs`).
+const ENDED_WITHIN: Duration = Duration::from_secs(150);
 /// Cluster and replicas on two busy cores.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -52,7 +54,10 @@ impl Class {
     async fn end(mut self) -> Result<Vec<Duration>> {
         self.stop.send_replace(true);
         let mut pauses = Vec::new();
-        while let Some(typed) = self.typists.join_next().await {
+        while let Some(typed) = tokio::time::timeout(ENDED_WITHIN, self.typists.join_next())
+            .await
+            .with_context(|| format!("{} learners are not done within {ENDED_WITHIN:?}", self.typists.len()))?
+        {
             let typed = typed??;
             prove_recorded(&typed)
                 .await

@@ -52,6 +52,8 @@ pub struct TerminalView {
 
 /// Bytes of a view kept for searching.
 const VIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A message is a few bytes and a socket's buffers hold many: one that is not taken for so long never will be.
+const SEND_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 struct State {
@@ -153,11 +155,10 @@ impl Tab {
 
     /// Sends any WebSocket message.
     pub async fn raw(&self, message: Message) -> Result<()> {
-        self.sink
-            .lock()
+        let send = async { self.sink.lock().await.send(message).await };
+        tokio::time::timeout(SEND_WITHIN, send)
             .await
-            .send(message)
-            .await
+            .with_context(|| format!("the socket takes nothing for {SEND_WITHIN:?}"))?
             .context("the socket does not take a message")
     }
 
