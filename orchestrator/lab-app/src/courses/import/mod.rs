@@ -3,12 +3,19 @@
 //! Columns are found by their names, in French or English, in any order. A column that is not there leaves what is known as it is; an empty cell takes
 //! it away.
 
+mod enrolling;
+mod judging;
+mod reading;
+
+pub(super) use reading::Field;
+
+use judging::Judge;
 use lab_core::{
-    CourseId, PlanId, Subject, Timestamp,
+    CourseId, Timestamp,
     courses::{ENROLMENTS_MAX, Enrolment, Site, SiteKind},
-    csv::unguarded,
     entitlement::Plan,
 };
+use reading::{columns, separator, text_of, unreadable};
 use std::collections::{BTreeMap, HashMap};
 
 /// 5 000 people with seven long fields each are 4 MB; what is longer is not a list of people.
@@ -16,65 +23,6 @@ pub const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Faults told at once: who has more has one that repeats.
 const PROBLEMS_MAX: usize = 200;
-
-/// A field, with the names that its column may have, as [`plain`] makes them. The first is what an export writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Field {
-    Id,
-    Name,
-    Cohort,
-    Site,
-    /// Of the site, not of the person.
-    SiteKind,
-    Coach,
-    External,
-    Plan,
-}
-
-impl Field {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Id,
-        Self::Name,
-        Self::Cohort,
-        Self::Site,
-        Self::SiteKind,
-        Self::Coach,
-        Self::External,
-        Self::Plan,
-    ];
-
-    /// What its column is called.
-    pub(super) fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Id => &[
-                "id",
-                "identifiant",
-                "subject",
-                "person",
-                "personne",
-                "learner",
-                "apprenant",
-            ],
-            Self::Name => &["name", "nom", "nom complet", "full name"],
-            Self::Cohort => &["cohort", "cohorte", "group", "groupe", "promotion"],
-            Self::Site => &["site", "lieu", "place", "ecole", "school"],
-            Self::SiteKind => &["site kind", "type de site", "type de lieu", "kind of site"],
-            Self::Coach => &["coach", "tuteur", "tutrice", "tutor", "accompagnateur"],
-            Self::External => &[
-                "external",
-                "externe",
-                "email",
-                "e mail",
-                "mail",
-                "courriel",
-                "external id",
-                "matricule",
-                "numero",
-            ],
-            Self::Plan => &["plan", "formule"],
-        }
-    }
-}
 
 /// A row, or the file, that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +77,7 @@ pub fn read_list(bytes: &[u8], known: Known<'_>) -> Result<List, Vec<RowProblem>
         .from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| vec![unreadable(text, &e)])?.clone();
     let columns = columns(&header)?;
-    let mut reading = Reading {
+    let mut rows = Judge {
         text,
         known,
         columns,
@@ -143,20 +91,20 @@ pub fn read_list(bytes: &[u8], known: Known<'_>) -> Result<List, Vec<RowProblem>
     for record in reader.records() {
         match record {
             Ok(record) if record.iter().all(str::is_empty) => {}
-            Ok(record) => people.extend(reading.row(&record)),
-            Err(e) => reading.problems.push(unreadable(text, &e)),
+            Ok(record) => people.extend(rows.row(&record)),
+            Err(e) => rows.problems.push(unreadable(text, &e)),
         }
         if people.len() > ENROLMENTS_MAX {
             let remedy = format!("a list has at most {ENROLMENTS_MAX} people; split it over several courses");
             return Err(vec![whole("rows", &format!("more than {ENROLMENTS_MAX}"), remedy)]);
         }
-        if reading.problems.len() >= PROBLEMS_MAX {
+        if rows.problems.len() >= PROBLEMS_MAX {
             break;
         }
     }
-    if !reading.problems.is_empty() {
-        reading.problems.truncate(PROBLEMS_MAX);
-        return Err(reading.problems);
+    if !rows.problems.is_empty() {
+        rows.problems.truncate(PROBLEMS_MAX);
+        return Err(rows.problems);
     }
     if people.is_empty() {
         let remedy = "write a person a line, below the names of the columns".to_owned();
@@ -166,7 +114,7 @@ pub fn read_list(bytes: &[u8], known: Known<'_>) -> Result<List, Vec<RowProblem>
     Ok(List {
         separator,
         people,
-        sites: reading.sites.into_iter().map(site).collect(),
+        sites: rows.sites.into_iter().map(site).collect(),
     })
 }
 
@@ -179,231 +127,11 @@ fn whole(field: &str, value: &str, remedy: String) -> RowProblem {
     }
 }
 
-/// UTF-8, with or without the mark that spreadsheets put before it.
-fn text_of(bytes: &[u8]) -> Result<&str, RowProblem> {
-    if bytes.len() > LIST_BYTES_MAX {
-        let remedy = format!("a list has at most {LIST_BYTES_MAX} bytes; split it");
-        return Err(whole("bytes", &bytes.len().to_string(), remedy));
-    }
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    std::str::from_utf8(bytes).map_err(|e| {
-        let before = &bytes[..e.valid_up_to()];
-        let line = 1 + before.iter().filter(|b| **b == b'\n').count() as u64;
-        let from = before.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
-        let value: String = String::from_utf8_lossy(&bytes[from..]).chars().take(40).collect();
-        RowProblem {
-            line,
-            field: "text".into(),
-            value: value.lines().next().unwrap_or_default().to_owned(),
-            remedy: "save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\")".into(),
-        }
-    })
-}
-
-/// What the first line has more of, outside quotes: a French spreadsheet writes `;`, for which the comma is in its numbers.
-fn separator(text: &str) -> char {
-    let mut quoted = false;
-    let (mut commas, mut semicolons) = (0, 0);
-    for c in text.trim_start().chars().take_while(|c| *c != '\n') {
-        match c {
-            '"' => quoted = !quoted,
-            ',' if !quoted => commas += 1,
-            ';' if !quoted => semicolons += 1,
-            _ => {}
-        }
-    }
-    if semicolons > commas { ';' } else { ',' }
-}
-
-/// The line of what begins at a place, from 1. The reader's own count is that of the end of the row before, which is another line where lines
-/// are empty or end in two characters.
-fn line_at(text: &str, place: u64) -> u64 {
-    let bytes = text.as_bytes();
-    let place = usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
-    let blank = bytes[place..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-    let ends = |n: &usize| bytes[*n] == b'\n' || bytes[*n] == b'\r' && bytes.get(n + 1) != Some(&b'\n');
-    1 + (0..place + blank).filter(ends).count() as u64
-}
-
-fn unreadable(text: &str, e: &csv::Error) -> RowProblem {
-    RowProblem {
-        line: e.position().map_or(0, |p| line_at(text, p.byte())),
-        field: "row".into(),
-        value: String::new(),
-        remedy: format!("it is not a line of this file's kind ({e})"),
-    }
-}
-
-/// A column's name without case, accents and signs.
-fn plain(name: &str) -> String {
-    let lower = name.to_lowercase();
-    let letters = lower.chars().map(|c| match c {
-        'é' | 'è' | 'ê' | 'ë' => 'e',
-        'à' | 'â' => 'a',
-        'î' | 'ï' => 'i',
-        'ô' => 'o',
-        'ù' | 'û' | 'ü' => 'u',
-        'ç' => 'c',
-        c if c.is_alphanumeric() => c,
-        _ => ' ',
-    });
-    let spaced: String = letters.collect();
-    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Where each field is. A column nobody knows is refused: it may be one that is written wrong.
-fn columns(header: &csv::StringRecord) -> Result<BTreeMap<Field, usize>, Vec<RowProblem>> {
-    let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
-    let names = || Field::ALL.map(|f| f.names()[0]).join(", ");
-    let problem = |value: &str, remedy: String| RowProblem {
-        line: 1,
-        field: "column".into(),
-        value: value.to_owned(),
-        remedy,
-    };
-    for (n, name) in header.iter().enumerate() {
-        let field = Field::ALL
-            .into_iter()
-            .find(|f| f.names().contains(&plain(name).as_str()));
-        match field {
-            Some(field) if found.insert(field, n).is_some() => {
-                let remedy = format!("there are two columns of {}; remove one", field.names()[0]);
-                problems.push(problem(name, remedy));
-            }
-            Some(_) => {}
-            None => problems.push(problem(name, format!("name it one of {}, or remove it", names()))),
-        }
-    }
-    if problems.is_empty() && !found.contains_key(&Field::Id) {
-        let remedy = format!(
-            "one column must be `id` (or identifiant); the others may be {}",
-            names()
-        );
-        problems.push(problem(&header.iter().collect::<Vec<_>>().join(" "), remedy));
-    }
-    if problems.is_empty() { Ok(found) } else { Err(problems) }
-}
-
-struct Reading<'a> {
-    text: &'a str,
-    known: Known<'a>,
-    columns: BTreeMap<Field, usize>,
-    width: usize,
-    there: HashMap<&'a str, &'a Enrolment>,
-    /// The place each person is at.
-    places: HashMap<String, u64>,
-    /// The kind of each site, and the place that says it.
-    sites: BTreeMap<String, (SiteKind, u64)>,
-    problems: Vec<RowProblem>,
-}
-
-impl Reading<'_> {
-    fn row(&mut self, record: &csv::StringRecord) -> Option<Enrolment> {
-        let place = record.position().map_or(0, csv::Position::byte);
-        let before = self.problems.len();
-        if record.len() != self.width {
-            let remedy = format!(
-                "{} fields, where the first line has {}; put fields that hold the separator in quotes",
-                record.len(),
-                self.width
-            );
-            self.say(place, "row", &record.iter().collect::<Vec<_>>().join(" | "), remedy);
-            return None;
-        }
-        let person = self.person(record);
-        for p in person.problems() {
-            self.say(place, p.field, &p.value, p.remedy);
-        }
-        if let Some(plan) = &person.plan
-            && !self.known.plans.iter().any(|p| p.id == *plan)
-        {
-            let names: Vec<_> = self.known.plans.iter().map(|p| p.id.as_str()).collect();
-            let remedy = format!("use one of {}, or add it with `labwire plan set`", names.join(", "));
-            self.say(place, "plan", plan.as_str(), remedy);
-        }
-        self.site(record, person.site.as_deref(), place);
-        if let Some(first) = self.places.insert(person.subject.to_string(), place) {
-            self.say(
-                place,
-                "id",
-                person.subject.as_str(),
-                format!("it is on line {} already; remove one", line_at(self.text, first)),
-            );
-        }
-        (self.problems.len() == before).then_some(person)
-    }
-
-    /// What kind of place the row's site is, where it says so. An empty cell takes nothing away: the kind is not this person's.
-    fn site(&mut self, record: &csv::StringRecord, site: Option<&str>, place: u64) {
-        let column = self.columns.get(&Field::SiteKind);
-        let text = column.and_then(|n| record.get(*n)).map(unguarded).unwrap_or_default();
-        if text.is_empty() {
-            return;
-        }
-        let field = Field::SiteKind.names()[0];
-        let Some(kind) = SiteKind::read(text) else {
-            let codes = SiteKind::ALL.map(SiteKind::code).join(", ");
-            return self.say(place, field, text, format!("use one of {codes}"));
-        };
-        let Some(site) = site else {
-            return self.say(place, field, text, "name the site that is of this kind".into());
-        };
-        match self.sites.get(site) {
-            Some((other, first)) if *other != kind => {
-                let remedy = format!(
-                    "line {} says that {site} is a {}; say one of them",
-                    line_at(self.text, *first),
-                    other.code()
-                );
-                self.say(place, field, text, remedy);
-            }
-            Some(_) => {}
-            None => drop(self.sites.insert(site.to_owned(), (kind, place))),
-        }
-    }
-
-    fn say(&mut self, place: u64, field: &str, value: &str, remedy: String) {
-        let line = line_at(self.text, place);
-        self.problems.push(RowProblem {
-            line,
-            field: field.to_owned(),
-            // a value is shown so that it can be found, not whole
-            value: value.chars().take(80).collect(),
-            remedy,
-        });
-    }
-
-    /// What the row says, and for the columns that it has not, what is known.
-    fn person(&self, record: &csv::StringRecord) -> Enrolment {
-        let cell = |field| {
-            let column = self.columns.get(&field)?;
-            Some(unguarded(record.get(*column).unwrap_or_default()).to_owned())
-        };
-        let subject = cell(Field::Id).unwrap_or_default();
-        let known = self.there.get(subject.as_str());
-        let text = |field, of: fn(&Enrolment) -> Option<String>| match cell(field) {
-            Some(text) => Some(text).filter(|t| !t.is_empty()),
-            None => known.copied().and_then(of),
-        };
-        Enrolment {
-            course: self.known.course.clone(),
-            name: text(Field::Name, |k| Some(k.name.clone())).unwrap_or_default(),
-            cohort: text(Field::Cohort, |k| k.cohort.clone()),
-            site: text(Field::Site, |k| k.site.clone()),
-            coach: text(Field::Coach, |k| k.coach.as_ref().map(ToString::to_string)).map(Subject),
-            external: text(Field::External, |k| k.external.clone()),
-            plan: text(Field::Plan, |k| k.plan.as_ref().map(ToString::to_string)).map(PlanId),
-            enrolled_at: known.map_or(self.known.at, |k| k.enrolled_at),
-            subject: Subject(subject),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::courses::export_list;
-    use lab_core::entitlement::Bilingual;
+    use lab_core::{Subject, entitlement::Bilingual};
     use proptest::prelude::*;
 
     fn plans() -> Vec<Plan> {
