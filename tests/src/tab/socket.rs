@@ -22,6 +22,9 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// The sending half, shared by the tab and its reader.
 pub(super) type Sink = Arc<tokio::sync::Mutex<SplitSink<Socket, Message>>>;
 
+/// A server answers a ticket at once, or says why not; busy cores are forgiven.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(30);
+
 /// Opens the socket of a tab and reads it into `state`, at the tab's pace, until it is closed or the task is aborted.
 pub(super) async fn connect(
     api: &Api,
@@ -36,8 +39,9 @@ pub(super) async fn connect(
     request
         .headers_mut()
         .insert("sec-websocket-protocol", HeaderValue::from_static(BROWSER_PROTOCOL));
-    let (socket, answer) = tokio_tungstenite::connect_async(request)
+    let (socket, answer) = tokio::time::timeout(HANDSHAKE_WITHIN, tokio_tungstenite::connect_async(request))
         .await
+        .with_context(|| format!("the handshake is not answered within {HANDSHAKE_WITHIN:?}"))?
         .context("cannot open the socket")?;
     ensure!(
         answer
