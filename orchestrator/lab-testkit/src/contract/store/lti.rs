@@ -168,15 +168,7 @@ pub async fn a_registration_that_is_removed_leaves_what_its_launches_gave(store:
         url: "https://fun/members".into(),
     };
     store.lti_roster_put(&elsewhere).await.unwrap();
-    let login = LtiState {
-        state: TokenHash::of("of fun"),
-        nonce: TokenHash::of("nonce"),
-        browser: TokenHash::of("browser"),
-        registration: id("fun"),
-        target: "https://labs/lti/labs/ospf".into(),
-        initiation: "{}".into(),
-        expires_at: at(600),
-    };
+    let login = login_of_fun("of fun");
     store.lti_state_put(&login).await.unwrap();
     let mut courses = vec![school.course.clone(), "elsewhere".into()];
     courses.sort();
@@ -204,6 +196,19 @@ pub async fn a_registration_that_is_removed_leaves_what_its_launches_gave(store:
     );
 }
 
+/// A launch that has begun.
+fn login_of_fun(state: &str) -> LtiState {
+    LtiState {
+        state: TokenHash::of(state),
+        nonce: TokenHash::of("nonce"),
+        browser: TokenHash::of("browser"),
+        registration: id("fun"),
+        target: "https://labs/lti/labs/ospf".into(),
+        initiation: "{}".into(),
+        expires_at: at(600),
+    }
+}
+
 pub async fn the_newest_launch_that_was_taken_is_kept(store: Arc<dyn Store>) {
     let last = async |name| store.lti_launched_at(&id(name)).await.unwrap();
     assert_eq!(last("fun").await, None);
@@ -214,15 +219,7 @@ pub async fn the_newest_launch_that_was_taken_is_kept(store: Arc<dyn Store>) {
 }
 
 pub async fn a_login_under_way_is_there_until_it_expires(store: Arc<dyn Store>) {
-    let state = LtiState {
-        state: TokenHash::of("state"),
-        nonce: TokenHash::of("nonce"),
-        browser: TokenHash::of("browser"),
-        registration: id("fun"),
-        target: "https://labs/lti/labs/ospf".into(),
-        initiation: "{}".into(),
-        expires_at: at(600),
-    };
+    let state = login_of_fun("state");
     store.lti_state_put(&state).await.unwrap();
     assert_eq!(
         store.lti_state_put(&state).await.unwrap_err().kind(),

@@ -109,19 +109,23 @@ pub async fn a_trials_pot_is_given_exactly_and_a_person_has_one_seat(store: Arc<
     ));
 }
 
-pub async fn a_person_has_one_seat_of_a_trial_whichever_batch_it_is_of(store: Arc<dyn Store>) {
-    let school = School::open(store).await;
-    // two batches of one trial, 25 seats each: whoever is seated is so for both, also of 50 clicks at once
-    batch_of(&school, 0..25, 3600, &trial(1_000_000)).await;
-    batch_of(&school, 25..50, 3600, &trial(1_000_000)).await;
-    let all: Vec<_> = (0..50).map(|i| redemption(&school, "ada", i)).collect();
-    let all = Arc::new(all);
+/// Fifty clicks in the same moment: who was given something, and who was refused.
+async fn fifty_at_once(school: &School, click: impl Fn(u8) -> Redemption) -> (Vec<Redeemed>, Vec<Redeemed>) {
+    let all: Arc<Vec<_>> = Arc::new((0..50).map(click).collect());
     let answers = at_once(50, |i| {
         let (store, all) = (school.store.clone(), Arc::clone(&all));
         async move { store.voucher_redeem(&all[i]).await.unwrap() }
     })
     .await;
-    let (seats, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|a| matches!(a, Redeemed::Granted { .. }));
+    answers.into_iter().partition(|a| matches!(a, Redeemed::Granted { .. }))
+}
+
+pub async fn a_person_has_one_seat_of_a_trial_whichever_batch_it_is_of(store: Arc<dyn Store>) {
+    let school = School::open(store).await;
+    // two batches of one trial, 25 seats each: whoever is seated is so for both, also of 50 clicks at once
+    batch_of(&school, 0..25, 3600, &trial(1_000_000)).await;
+    batch_of(&school, 25..50, 3600, &trial(1_000_000)).await;
+    let (seats, refused) = fifty_at_once(&school, |i| redemption(&school, "ada", i)).await;
     assert_eq!(seats.len(), 1);
     assert!(
         refused.iter().all(|a| *a == Redeemed::Refused(VoucherRefusal::Seated)),
@@ -154,16 +158,7 @@ pub async fn fifty_who_want_a_seat_at_once_take_exactly_the_seats_there_are(stor
     let school = School::open(store).await;
     batch(&school, 20, 3600, &trial(1_000_000)).await;
     // more people than codes: some have the same code, as when a paper is copied
-    let all: Vec<_> = (0..50)
-        .map(|i| redemption(&school, &format!("learner-{i}"), i % 20))
-        .collect();
-    let all = Arc::new(all);
-    let answers = at_once(50, |i| {
-        let (store, all) = (school.store.clone(), Arc::clone(&all));
-        async move { store.voucher_redeem(&all[i]).await.unwrap() }
-    })
-    .await;
-    let (seats, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|a| matches!(a, Redeemed::Granted { .. }));
+    let (seats, refused) = fifty_at_once(&school, |i| redemption(&school, &format!("learner-{i}"), i % 20)).await;
     assert_eq!(seats.len(), 20);
     assert!(
         refused.iter().all(|a| *a == Redeemed::Refused(VoucherRefusal::Used)),
