@@ -6,7 +6,7 @@
 //!
 //! The queue needs no bound of its own: a terminal's pump passes nothing on before its keyframe, asked for every 512 KiB of output, so at most
 //! that much (and one record) of each terminal is under way: 64 terminals × 576 KiB = 36 MiB at the very worst, and as much as 256 KiB of each
-//! that were read and wait, 16 MiB.
+//! that were read and wait, 16 MiB. The few terminals that flood at the same time have up to 2 MiB under way (`terminal::spacing`).
 
 mod draw;
 mod model;

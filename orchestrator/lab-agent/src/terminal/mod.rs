@@ -8,6 +8,7 @@ mod command;
 mod keys;
 mod pump;
 mod serial;
+mod spacing;
 
 pub use keys::{Keys, Typed};
 pub use pump::run;

@@ -8,6 +8,7 @@ use super::{
     Terminal,
     command::{Mark, PromptLines, ShellMarks},
     serial,
+    spacing::Spacing,
 };
 use crate::{agent::Agent, lab::process, sys};
 use bytes::{Bytes, BytesMut};
@@ -34,12 +35,7 @@ const RESTS_AFTER: Duration = Duration::from_millis(150);
 /// After a program's end its terminal is read until it is at its end, but no longer than this when something else
 /// still holds it open.
 const LINGER: Duration = Duration::from_millis(100);
-/// Output between two keyframes: a replay reads at most this much to draw any point (30 ms at 20 MB/s).
-const KEYFRAME_EVERY: u64 = 512 * 1024;
-/// Output kept back from the screen's thread before it is shown anyway: the longer a piece of a flood, the less of it is
-/// emulated (half as much as of 128 KiB), and two pieces a keyframe still let emulation and reading overlap.
-const FEED_BYTES: usize = 256 * 1024;
-/// Output read while a keyframe is drawn, which takes some milliseconds of each 512 KiB: at the kernel's 65 MB/s these are 4 ms in which the
+/// Output read while a keyframe is drawn, which takes some milliseconds: at the kernel's 65 MB/s these are 4 ms in which the
 /// program is not held up.
 const DRAWING_BYTES: usize = 256 * 1024;
 /// Status of a program that could not be started, as shells say it.
@@ -89,7 +85,7 @@ struct Pump<'a> {
     since: Instant,
     passed_on: Instant,
     last_output_us: u64,
-    next_keyframe: u64,
+    spacing: Spacing,
     /// Asked for at the present offset: nothing is passed on before it has come, which makes it exact.
     keyframe: Option<oneshot::Receiver<Bytes>>,
     unfed: usize,
@@ -120,7 +116,7 @@ impl<'a> Pump<'a> {
             since: now,
             passed_on: now,
             last_output_us: 0,
-            next_keyframe: terminal.offset.get() + KEYFRAME_EVERY,
+            spacing: Spacing::new(terminal.offset.get(), now),
             keyframe: None,
             unfed: 0,
             recogniser,
@@ -323,7 +319,7 @@ impl<'a> Pump<'a> {
             Recogniser::Prompts(lines) if lines.wants_lines() => self.show_line_by_line(bytes).await,
             _ => self.show(bytes),
         }
-        if self.terminal.offset.get() >= self.next_keyframe {
+        if self.spacing.is_due(self.terminal.offset.get()) {
             self.ask_keyframe();
         }
     }
@@ -345,7 +341,7 @@ impl<'a> Pump<'a> {
     fn show(&mut self, bytes: Bytes) {
         self.unfed += bytes.len();
         self.terminal.unfed.borrow_mut().push(bytes);
-        if self.unfed >= FEED_BYTES {
+        if self.unfed >= self.spacing.piece() {
             self.agent.show_unfed(self.index, self.terminal);
             self.unfed = 0;
         }
@@ -424,7 +420,7 @@ impl<'a> Pump<'a> {
     /// Asks for the whole screen as it is at the terminal's offset.
     fn ask_keyframe(&mut self) {
         self.unfed = 0;
-        self.next_keyframe = self.terminal.offset.get() + KEYFRAME_EVERY;
+        self.spacing.asked(self.terminal.offset.get(), Instant::now());
         self.keyframe = Some(self.agent.drawing(self.index, self.terminal));
     }
 
