@@ -12,7 +12,7 @@ use utoipa::{
     info(title = "Labwire", description = "Remote labs for network simulators. Errors have `code`, `message` and `next`."),
     paths(
         api::launch::launch, api::launch::rotate, api::me::me, api::lab::list, api::lab::get, api::demo::get,
-        api::session::start, api::session::list, api::session::get, api::session::stop, api::session::extend,
+        api::session::start, api::session::list, api::session::get, api::session::stop, api::session::extend, api::test_run::link,
         api::voucher::redeem, api::order::place, api::order::get, api::order::cancel, api::ticket::create, ws::terminal_socket, ws::wall_socket,
         api::privacy::notice, api::privacy::acknowledge, api::privacy::looks, api::privacy::people, api::privacy::show,
         api::privacy::export, api::privacy::erase,

@@ -63,6 +63,7 @@ fn table() -> Vec<Route> {
         get("/api/v1/sessions/{id}", Who::SESSIONS, api::session::get),
         post("/api/v1/sessions/{id}/stop", Who::SESSIONS, api::session::stop),
         post("/api/v1/sessions/{id}/extend", Who::TERMINALS, api::session::extend),
+        post("/api/v1/test-runs", Who::TRIERS, api::test_run::link),
         post("/api/v1/vouchers/redeem", Who::LEARNER, api::voucher::redeem),
         post("/api/v1/orders", Who::Shop, api::order::place),
         get("/api/v1/orders/{order}", Who::Shop, api::order::get),

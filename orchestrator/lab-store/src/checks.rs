@@ -1,7 +1,9 @@
 //! Outcomes of checks.
 
 use crate::{db::Tx, error::Failure, grades, row};
-use lab_core::{CourseId, LabId, SessionId, Subject, Timestamp, journal::CheckOutcome};
+use lab_core::{
+    CourseId, LabId, PlanId, SessionId, Subject, Timestamp, entitlement::is_test_run_plan, journal::CheckOutcome,
+};
 use sqlx::AnyConnection;
 
 /// An outcome that is older than the one kept changes the best at most. What the learner's runs are worth then is offered to the outbox.
@@ -9,7 +11,7 @@ pub(crate) async fn record(
     tx: &mut Tx,
     (session, outcome, at): &(SessionId, CheckOutcome, Timestamp),
 ) -> Result<(), Failure> {
-    let of = sqlx::query("SELECT subject, course, lab FROM session WHERE id = $1")
+    let of = sqlx::query("SELECT subject, course, lab, plan FROM session WHERE id = $1")
         .bind(session.to_string())
         .fetch_optional(tx.conn())
         .await?;
@@ -42,6 +44,10 @@ pub(crate) async fn record(
     .await?;
     if kept.rows_affected() == 0 {
         return Err(Failure::missing("session", session));
+    }
+    // nobody's grade
+    if is_test_run_plan(&PlanId(row::text(&of, "plan")?)) {
+        return Ok(());
     }
     grades::offer(tx, &subject, &course, &lab, *at).await
 }

@@ -419,7 +419,7 @@ pub(crate) async fn enrolments_of(conn: &mut AnyConnection, subject: &Subject) -
 async fn known_in(conn: &mut AnyConnection, course: &CourseId) -> Result<Vec<Subject>, Failure> {
     let rows = sqlx::query(
         "SELECT subject FROM enrolment WHERE course = $1 UNION SELECT subject FROM lab_grant WHERE course = $1
-         UNION SELECT subject FROM session WHERE course = $1",
+         UNION SELECT subject FROM session WHERE course = $1 AND plan <> 'test-run'",
     )
     .bind(course.as_str())
     .fetch_all(conn)

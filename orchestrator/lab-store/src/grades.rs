@@ -90,7 +90,7 @@ async fn worth(conn: &mut AnyConnection, learner: &Learner<'_>) -> Result<Option
     let best = sqlx::query(
         "SELECT c.check_id, CAST(MAX(c.best_points) AS BIGINT) AS points
          FROM check_outcome c JOIN session s ON s.id = c.session
-         WHERE s.subject = $1 AND s.course = $2 AND s.lab = $3 GROUP BY c.check_id",
+         WHERE s.subject = $1 AND s.course = $2 AND s.lab = $3 AND s.plan <> 'test-run' GROUP BY c.check_id",
     )
     .bind(learner.subject.as_str())
     .bind(learner.course.as_str())
@@ -125,7 +125,7 @@ pub(crate) async fn of_course(conn: &mut AnyConnection, course: &CourseId) -> Re
     let best = sqlx::query(
         "SELECT s.subject, s.lab, c.check_id, CAST(MAX(c.best_points) AS BIGINT) AS points
          FROM check_outcome c JOIN session s ON s.id = c.session
-         WHERE s.course = $1 GROUP BY s.subject, s.lab, c.check_id",
+         WHERE s.course = $1 AND s.plan <> 'test-run' GROUP BY s.subject, s.lab, c.check_id",
     )
     .bind(course.as_str())
     .fetch_all(&mut *conn)

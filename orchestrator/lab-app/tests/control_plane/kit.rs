@@ -285,6 +285,7 @@ impl Desk {
             hold_secs: HOLD_CHUNK_SECS,
             minimum_secs: MINIMUM_TO_START_SECS,
             notice: None,
+            test_run: false,
             at: now,
         };
         match self.store.admit(&request).await.unwrap() {

@@ -18,6 +18,7 @@ pub mod privacy;
 pub mod progress;
 pub mod recording;
 pub mod session;
+pub mod test_run;
 pub mod ticket;
 pub mod usage;
 pub mod voucher;

@@ -62,7 +62,7 @@ impl State {
     pub(super) fn worth(&self, subject: &Subject, course: &CourseId, lab: &LabId) -> Option<Grade> {
         let runs = || {
             let all = self.sessions.values();
-            all.filter(|s| s.subject == *subject && s.course == *course && s.lab == *lab)
+            all.filter(|s| s.subject == *subject && s.course == *course && s.lab == *lab && !s.is_test_run())
         };
         let best: Vec<Points> = runs()
             .filter_map(|s| self.grades.best.get(&s.id))

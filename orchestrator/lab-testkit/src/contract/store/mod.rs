@@ -29,6 +29,7 @@ pub mod provisioning;
 pub mod recording;
 pub mod staff;
 pub mod terms;
+pub mod test_runs;
 
 /// One `#[tokio::test]` a promise. `$open` is an async function that gives an `Arc<dyn Store>` that is empty, and whatever
 /// must live as long as it.
@@ -229,6 +230,14 @@ macro_rules! store_contract {
             a_course_lists_so_many_and_no_more
             of_two_lists_at_once_each_grant_is_issued_once
             who_is_forgotten_is_in_no_course_and_may_come_anew
+        );
+        $crate::store_contract!(@stage $open, test_runs:
+            a_test_run_holds_nothing_bills_nobody_and_its_seconds_are_told
+            of_fifty_test_runs_of_a_person_at_once_one_begins
+            a_working_day_of_test_runs_is_enough
+            a_test_run_takes_no_warm_sandbox_from_learners
+            no_grade_and_no_count_comes_of_a_test_run
+            nothing_can_be_given_under_the_name_that_stands_for_no_plan
         );
         $crate::store_contract!(@stage $open, history:
             any_history_leaves_the_ledger_right
