@@ -32,5 +32,7 @@ mod privacy;
 mod roles;
 #[path = "http/staff.rs"]
 mod staff;
+#[path = "http/test_runs.rs"]
+mod test_runs;
 #[path = "http/ws.rs"]
 mod ws;

@@ -20,8 +20,8 @@ pub(crate) async fn record(
     let lab = LabId(row::text(&of, "lab")?);
     tx.dialect.lock_learner(tx.conn(), &subject).await?;
     let kept = sqlx::query(
-        "INSERT INTO check_outcome (session, check_id, passed, points, detail, checked_at, best_points)
-         SELECT id, $2, $3, $4, $5, $6, $4 FROM session WHERE id = $1 AND erased_at IS NULL
+        "INSERT INTO check_outcome (session, check_id, passed, points, detail, checked_at, best_points, first_passed_at)
+         SELECT id, $2, $3, $4, $5, $6, $4, CASE WHEN $3 = 1 THEN $6 END FROM session WHERE id = $1 AND erased_at IS NULL
          ON CONFLICT (session, check_id) DO UPDATE SET
              passed = CASE WHEN excluded.checked_at >= check_outcome.checked_at
                  THEN excluded.passed ELSE check_outcome.passed END,
@@ -32,7 +32,10 @@ pub(crate) async fn record(
              checked_at = CASE WHEN excluded.checked_at >= check_outcome.checked_at
                  THEN excluded.checked_at ELSE check_outcome.checked_at END,
              best_points = CASE WHEN excluded.best_points > check_outcome.best_points
-                 THEN excluded.best_points ELSE check_outcome.best_points END",
+                 THEN excluded.best_points ELSE check_outcome.best_points END,
+             first_passed_at = CASE WHEN check_outcome.first_passed_at IS NULL
+                     OR excluded.first_passed_at < check_outcome.first_passed_at
+                 THEN excluded.first_passed_at ELSE check_outcome.first_passed_at END",
     )
     .bind(session.to_string())
     .bind(outcome.check.as_str())

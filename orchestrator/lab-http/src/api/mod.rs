@@ -7,6 +7,7 @@ pub mod courses;
 pub mod demo;
 pub mod enrolment;
 pub mod health;
+pub mod indicators;
 pub mod lab;
 pub mod launch;
 pub mod lti;

@@ -53,6 +53,7 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
         (get.clone(), "/api/v1/sessions/{id}/recording/export", Some(&[L, T, C])),
         (get.clone(), "/api/v1/usage", Some(&[T, O])),
         (get.clone(), "/api/v1/progress", Some(&[T, M])),
+        (get.clone(), "/api/v1/indicators", Some(&[T, M])),
         (get.clone(), "/api/v1/vouchers", Some(&[E])),
         (post.clone(), "/api/v1/vouchers", Some(&[E])),
         (post.clone(), "/api/v1/vouchers/{id}/revoke", Some(&[E])),

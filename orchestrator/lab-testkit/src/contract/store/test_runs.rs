@@ -5,8 +5,8 @@ use lab_core::{
     SessionId,
     entitlement::{Refusal, TEST_RUN_COURSE, TEST_RUN_DAY_SECS, TEST_RUN_PLAN, TEST_RUN_SECS_MAX},
     journal::CheckOutcome,
-    port::{Admission, AdmitRequest, ErrorKind, LedgerSums, PoolSandboxState, Session, SessionFilter, Store, Transition},
-    provisioning::{EndReason, SessionEvent},
+    port::{Admission, AdmitRequest, ErrorKind, LedgerSums, Session, SessionFilter, Store, Transition},
+    provisioning::{FailReason, SessionEvent},
 };
 use std::sync::Arc;
 
@@ -26,25 +26,17 @@ async fn begun(school: &School, request: &AdmitRequest) -> Session {
     }
 }
 
-/// From its click to its end, by the store's clock alone.
+/// Over before it was usable: its place was taken all the same.
 async fn over(school: &School, session: &Session, secs: i64) {
-    let step = |expect, event| Transition {
+    let failed = Transition {
         session: session.id,
-        expect,
-        event,
+        expect: session.revision,
+        event: SessionEvent::Fail(FailReason::NoCapacity, String::new()),
         at: at(secs),
         cause: "test".into(),
         ready: None,
     };
-    let stop = step(
-        0,
-        SessionEvent::Stop {
-            reason: EndReason::LearnerStopped,
-        },
-    );
-    let stopping = school.store.session_transition(&stop).await.unwrap();
-    let ended = school.store.session_transition(&step(stopping.revision, SessionEvent::Ended));
-    ended.await.unwrap();
+    school.store.session_transition(&failed).await.unwrap();
 }
 
 pub async fn a_test_run_holds_nothing_bills_nobody_and_its_seconds_are_told(store: Arc<dyn Store>) {
@@ -58,7 +50,11 @@ pub async fn a_test_run_holds_nothing_bills_nobody_and_its_seconds_are_told(stor
     let session = school.ready(&session).await;
     assert_eq!(school.store.hold_extend(session.id, 900, at(60)).await.unwrap(), 0);
     let left = school.store.time_left(session.id, at(60)).await.unwrap();
-    assert_eq!((left.available, left.unspent), (0, TEST_RUN_SECS_MAX), "none of it is spent");
+    assert_eq!(
+        (left.available, left.unspent),
+        (0, TEST_RUN_SECS_MAX),
+        "none of it is spent"
+    );
     let session = school.end(&session).await;
     let row = school.store.settle(&used(&session, 500)).await.unwrap();
     assert!(row.sandbox_seconds > 0);
@@ -128,17 +124,6 @@ pub async fn a_working_day_of_test_runs_is_enough(store: Arc<dyn Store>) {
     begun(&school, &again(86_400)).await;
 }
 
-pub async fn a_test_run_takes_no_warm_sandbox_from_learners(store: Arc<dyn Store>) {
-    let school = School::open(store).await;
-    let warm = school.warm().await;
-    let tried = begun(&school, &click(&school, "curie", "tiny")).await;
-    assert!(!tried.warm && tried.sandbox != warm);
-    let pool = school.store.pool_list().await.unwrap();
-    assert!(pool.iter().all(|p| p.state == PoolSandboxState::Ready), "{pool:?}");
-    school.grant("ada", "QUALIFYING", 3600).await;
-    assert!(school.admitted("ada").await.warm);
-}
-
 pub async fn no_grade_and_no_count_comes_of_a_test_run(store: Arc<dyn Store>) {
     let school = School::open(store).await;
     // as if its course were one that learners are in
@@ -155,7 +140,11 @@ pub async fn no_grade_and_no_count_comes_of_a_test_run(store: Arc<dyn Store>) {
         detail: String::new(),
     };
     school.store.check_record(session.id, &outcome, at(30)).await.unwrap();
-    assert_eq!(school.store.check_list(session.id).await.unwrap().len(), 1, "its author sees it");
+    assert_eq!(
+        school.store.check_list(session.id).await.unwrap().len(),
+        1,
+        "its author sees it"
+    );
     assert_eq!(school.store.course_grades(&school.course).await.unwrap(), []);
     assert_eq!(school.store.known_in(&school.course).await.unwrap(), []);
 }
