@@ -14,6 +14,8 @@ mod courses;
 mod guards;
 #[path = "http/headers.rs"]
 mod headers;
+#[path = "http/indicators.rs"]
+mod indicators;
 #[path = "http/kit.rs"]
 mod kit;
 #[path = "http/logins.rs"]
