@@ -16,7 +16,7 @@ before(async () => {
 });
 after(() => labwire?.stop());
 
-const fits = async (page) => assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, 'nothing is wider than the window');
+const fits = (page) => eventually('nothing is wider than the window', 5_000, () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
 
 /** Opens a test run by keyboard, and waits until it can be typed in. */
 async function tries(page, lab) {
