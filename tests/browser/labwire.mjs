@@ -14,8 +14,8 @@ const binary = join(process.env.LABWIRE_BIN ?? join(target, 'release'), 'labwire
 /** Screenshots are kept as files, to be looked at and to be shown in the README. */
 export const shots = join(target, 'browser');
 
-/** Those that the README and docs/money.md show; a page should not weigh a megabyte. */
-const DOCS_SHOTS = ['learner', 'teacher', 'operations-accounts-en'];
+/** Those that the README, docs/money.md and docs/courses.md show; a page should not weigh a megabyte. */
+const DOCS_SHOTS = ['learner', 'teacher', 'operations-accounts-en', 'course-counts-en'];
 const SHOT_BYTES_MAX = 300 * 1000;
 const START_WITHIN_MS = 60_000;
 

@@ -129,6 +129,12 @@ impl AppError {
                         "{sponsor} pays for your lab time while your status holds, and has not confirmed it since {since}"
                     )
                 }
+                Refusal::TestRuns { cap, again_at } => {
+                    format!(
+                        "your test runs took {} hours within a day, which is enough; there is more from {again_at}",
+                        cap / 3600
+                    )
+                }
                 Refusal::Notice { .. } => "what is recorded of you has to be read first".into(),
             },
             _ => match self.kind() {

@@ -49,6 +49,8 @@ impl Who {
     pub const STATEMENTS: Self = Self::Roles(&[Role::Sponsor, Role::Operations]);
     /// Only learners run labs.
     pub const LEARNER: Self = Self::Roles(&[Role::Learner]);
+    /// Who answers for labs, and tries them.
+    pub const TRIERS: Self = Self::Roles(&[Role::Teacher, Role::Author, Role::Operations]);
     /// Who looks after the learners of a course.
     pub const HELPERS: Self = Self::Roles(&[Role::Teacher, Role::Coach]);
     /// Who is in a course, as its organiser wrote it down.

@@ -12,7 +12,7 @@ use utoipa::{
     info(title = "Labwire", description = "Remote labs for network simulators. Errors have `code`, `message` and `next`."),
     paths(
         api::launch::launch, api::launch::rotate, api::me::me, api::lab::list, api::lab::get, api::demo::get,
-        api::session::start, api::session::list, api::session::get, api::session::stop, api::session::extend,
+        api::session::start, api::session::list, api::session::get, api::session::stop, api::session::extend, api::test_run::link,
         api::voucher::redeem, api::order::place, api::order::get, api::order::cancel, api::ticket::create, ws::terminal_socket, ws::wall_socket,
         api::privacy::notice, api::privacy::acknowledge, api::privacy::looks, api::privacy::people, api::privacy::show,
         api::privacy::export, api::privacy::erase,
@@ -24,7 +24,7 @@ use utoipa::{
         api::course::people, api::lti::overview, api::lti::add, api::lti::guides, api::lti::invite, api::lti::approve, api::lti::reject,
         lti::login, lti::login_form, lti::launch_by_hand, lti::launch, lti::by_hand, lti::launch_lab, lti::jwks, lti::storage,
         lti::choose, lti::choose_script, lti::register, lti::register_script,
-        api::progress::show, api::enrolment::batches, api::enrolment::make, api::enrolment::revoke, api::enrolment::redeem_for,
+        api::progress::show, api::indicators::show, api::enrolment::batches, api::enrolment::make, api::enrolment::revoke, api::enrolment::redeem_for,
         api::enrolment::grants,
         staff::offer, staff::login, staff::callback,
         probes::healthz, probes::readyz, probes::metrics, show,

@@ -51,6 +51,13 @@ fn post<H: Handler<T, HttpState>, T: 'static>(path: &'static str, who: Who, hand
 }
 
 fn table() -> Vec<Route> {
+    let mut all = api();
+    all.extend(doors());
+    all
+}
+
+/// What pages and programs ask.
+fn api() -> Vec<Route> {
     vec![
         post("/api/v1/launch", Who::Anyone, api::launch::launch),
         post("/api/v1/token/rotate", Who::SIGNED, api::launch::rotate),
@@ -63,6 +70,7 @@ fn table() -> Vec<Route> {
         get("/api/v1/sessions/{id}", Who::SESSIONS, api::session::get),
         post("/api/v1/sessions/{id}/stop", Who::SESSIONS, api::session::stop),
         post("/api/v1/sessions/{id}/extend", Who::TERMINALS, api::session::extend),
+        post("/api/v1/test-runs", Who::TRIERS, api::test_run::link),
         post("/api/v1/vouchers/redeem", Who::LEARNER, api::voucher::redeem),
         post("/api/v1/orders", Who::Shop, api::order::place),
         get("/api/v1/orders/{order}", Who::Shop, api::order::get),
@@ -94,6 +102,7 @@ fn table() -> Vec<Route> {
         ),
         get("/api/v1/usage", Who::USAGE, api::usage::list),
         get("/api/v1/progress", Who::REPORT, api::progress::show),
+        get("/api/v1/indicators", Who::REPORT, api::indicators::show),
         get("/api/v1/vouchers", Who::ENROLMENT, api::enrolment::batches),
         post("/api/v1/vouchers", Who::ENROLMENT, api::enrolment::make),
         post("/api/v1/vouchers/{id}/revoke", Who::ENROLMENT, api::enrolment::revoke),
@@ -123,6 +132,12 @@ fn table() -> Vec<Route> {
         post("/api/v1/operations/lti/approve", Who::OPERATIONS, api::lti::approve),
         post("/api/v1/operations/lti/reject", Who::OPERATIONS, api::lti::reject),
         get("/api/v1/staff", Who::Anyone, staff::offer),
+    ]
+}
+
+/// What people are sent to, and what watches this program.
+fn doors() -> Vec<Route> {
+    vec![
         // a link, and what a provider sends people back with
         get("/staff/login", Who::Anyone, staff::login),
         get("/staff/callback", Who::Anyone, staff::callback),

@@ -14,6 +14,8 @@ mod courses;
 mod guards;
 #[path = "http/headers.rs"]
 mod headers;
+#[path = "http/indicators.rs"]
+mod indicators;
 #[path = "http/kit.rs"]
 mod kit;
 #[path = "http/logins.rs"]
@@ -32,5 +34,7 @@ mod privacy;
 mod roles;
 #[path = "http/staff.rs"]
 mod staff;
+#[path = "http/test_runs.rs"]
+mod test_runs;
 #[path = "http/ws.rs"]
 mod ws;

@@ -1,7 +1,7 @@
 //! Courses: their runs, and who is in them.
 
 use crate::{
-    SqlStore,
+    SqlStore, course_counts,
     db::{Db, Tx},
     entitlement,
     error::{During, Failure},
@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use lab_core::{
     CourseId, GrantId, LabId, Subject, Timestamp,
     courses::{
-        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, LabGrade,
-        Site, SiteKind, plan_grant,
+        CLASSES_MAX, Completion, CourseClass, CourseRun, CourseSeries, ENROLMENTS_MAX, Enrolled, Enrolment, Extension,
+        FORGOTTEN_MAX, IndicatorRule, LabGrade, Site, SiteKind, plan_grant,
     },
     entitlement::{Grant, Plan, Refusal, source},
     port::{CourseStore, EnrolRequest, StoreError},
@@ -78,6 +78,26 @@ impl CourseStore for SqlStore {
     }
     async fn course_grades(&self, course: &CourseId) -> Result<Vec<LabGrade>, StoreError> {
         read!(self, "course_grades", grades::of_course, course)
+    }
+    async fn course_completions(&self, course: &CourseId) -> Result<Vec<Completion>, StoreError> {
+        read!(self, "course_completions", course_counts::completions, course)
+    }
+    async fn rule_put(&self, course: &CourseId, rule: &IndicatorRule) -> Result<(), StoreError> {
+        write!(
+            self,
+            "rule_put",
+            (course.clone(), rule.clone()),
+            course_counts::rule_put
+        )
+    }
+    async fn rule_get(&self, course: &CourseId) -> Result<Option<IndicatorRule>, StoreError> {
+        read!(self, "rule_get", course_counts::rule_get, course)
+    }
+    async fn series_put(&self, series: &CourseSeries) -> Result<(), StoreError> {
+        write!(self, "series_put", series.clone(), course_counts::series_put)
+    }
+    async fn series_list(&self) -> Result<Vec<CourseSeries>, StoreError> {
+        read!(self, "series_list", course_counts::series_list)
     }
     async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError> {
         write!(self, "unenrol", (course.clone(), subject.clone()), unenrol)
@@ -419,7 +439,7 @@ pub(crate) async fn enrolments_of(conn: &mut AnyConnection, subject: &Subject) -
 async fn known_in(conn: &mut AnyConnection, course: &CourseId) -> Result<Vec<Subject>, Failure> {
     let rows = sqlx::query(
         "SELECT subject FROM enrolment WHERE course = $1 UNION SELECT subject FROM lab_grant WHERE course = $1
-         UNION SELECT subject FROM session WHERE course = $1",
+         UNION SELECT subject FROM session WHERE course = $1 AND plan <> 'test-run'",
     )
     .bind(course.as_str())
     .fetch_all(conn)

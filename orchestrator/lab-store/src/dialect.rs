@@ -160,6 +160,17 @@ impl Dialect {
         Ok(())
     }
 
+    /// Lets one transaction at a time admit a test run: who begins one may have no row of their own yet.
+    pub(crate) async fn lock_test_runs(self, conn: &mut AnyConnection) -> sqlx::Result<()> {
+        if self == Self::Postgres {
+            sqlx::query("SELECT id FROM plan WHERE id = $1 FOR UPDATE")
+                .bind(lab_core::entitlement::TEST_RUN_PLAN)
+                .fetch_all(conn)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Lets one transaction at a time redeem a code.
     pub(crate) async fn lock_voucher(self, conn: &mut AnyConnection, code: TokenHash) -> sqlx::Result<()> {
         if self == Self::Postgres {

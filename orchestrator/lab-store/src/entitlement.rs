@@ -3,7 +3,10 @@
 use crate::{costs, courses, days, db::Tx, error::Failure, ledger, operations, pool, privacy, provisioning, row};
 use lab_core::{
     CourseId, GrantId, PlanId, SandboxId, SessionId, SiteId, SponsorId, Subject, Timestamp,
-    entitlement::{Grant, GrantBalance, Refusal, TimeLeft, draw, source},
+    entitlement::{
+        Grant, GrantBalance, Refusal, TEST_RUN_PLAN, TEST_RUN_WITHIN, TimeLeft, draw, is_test_run_plan, source,
+        test_run_refusal,
+    },
     metering::{Account, Transaction, TxKind},
     operations::LaunchPause,
     port::{Admission, AdmitRequest, Session},
@@ -23,7 +26,7 @@ pub(crate) async fn grant_issue(tx: &mut Tx, grant: &Grant) -> Result<(), Failur
     let plan = sqlx::query("SELECT id FROM plan WHERE id = $1")
         .bind(grant.plan.as_str())
         .fetch_optional(tx.conn());
-    if plan.await?.is_none() {
+    if plan.await?.is_none() || is_test_run_plan(&grant.plan) {
         return Err(Failure::missing("plan", &grant.plan));
     }
     let new = sqlx::query(
@@ -339,6 +342,9 @@ pub(crate) async fn reserve(tx: &mut Tx, session: &Session, want: i64, at: Times
 pub(crate) async fn time_left(conn: &mut AnyConnection, id: SessionId, at: Timestamp) -> Result<TimeLeft, Failure> {
     let session = provisioning::get(conn, id).await?;
     let session = session.ok_or_else(|| Failure::missing("session", id))?;
+    if session.is_test_run() {
+        return Ok(TimeLeft::of_test_run());
+    }
     let terms = terms(conn, &session.subject, Some(&session.course)).await?;
     let valid: Vec<&Terms> = terms.iter().filter(|t| t.labs && t.is_valid(at)).collect();
     let unspent: i64 = valid.iter().map(|t| t.balance.available.max(0)).sum();
@@ -379,6 +385,9 @@ async fn hold(tx: &mut Tx, session: SessionId, terms: Vec<Terms>, want: i64, at:
 /// See [`lab_core::port::Store::admit`]. The grants' lock comes first, so that two clicks of one learner are one after the
 /// other and the second sees the first's session. A session that is stopping takes no one back and does not count.
 pub(crate) async fn admit(tx: &mut Tx, r: &AdmitRequest) -> Result<Admission, Failure> {
+    if r.test_run {
+        return admit_test_run(tx, r).await;
+    }
     let spendable = spendable(tx, &r.subject, &r.course, r.at).await?;
     let running = provisioning::running(tx.conn(), &r.subject, &r.course).await?;
     if let Some(same) = running.iter().find(|s| s.lab == r.lab) {
@@ -440,4 +449,53 @@ pub(crate) async fn admit(tx: &mut Tx, r: &AdmitRequest) -> Result<Admission, Fa
     session
         .map(Admission::Admitted)
         .ok_or_else(|| Failure::missing("session", id))
+}
+
+/// The same of a test run. Courses and grants have no say, and no warm sandbox is claimed: those are kept for learners.
+async fn admit_test_run(tx: &mut Tx, r: &AdmitRequest) -> Result<Admission, Failure> {
+    let dialect = tx.dialect;
+    dialect.lock_test_runs(tx.conn()).await?;
+    let running = provisioning::running(tx.conn(), &r.subject, &r.course).await?;
+    if let Some(same) = running.iter().find(|s| s.lab == r.lab) {
+        return Ok(Admission::Running(same.clone()));
+    }
+    if let Some(LaunchPause { reason, until, .. }) = operations::paused(tx.conn()).await? {
+        return Ok(Admission::Refused(Refusal::Paused { reason, until }));
+    }
+    let running: Vec<SessionId> = running.iter().map(|s| s.id).collect();
+    let begun = test_runs(tx.conn(), &r.subject, r.at).await?;
+    if let Some(refusal) = test_run_refusal(&running, &begun, r.at) {
+        return Ok(Admission::Refused(refusal));
+    }
+    if let Some(version) = &r.notice
+        && !privacy::told(tx, &r.subject, version).await?
+    {
+        let version = version.clone();
+        return Ok(Admission::Refused(Refusal::Notice { version }));
+    }
+    let plan = PlanId(TEST_RUN_PLAN.into());
+    provisioning::insert(tx, r, &plan, (r.session, SandboxId(r.session.0), false)).await?;
+    costs::freeze(tx, r.session, &r.digest).await?;
+    let session = provisioning::get(tx.conn(), r.session).await?;
+    session
+        .map(Admission::Admitted)
+        .ok_or_else(|| Failure::missing("session", r.session))
+}
+
+/// From when to when a person's test runs of the last day were.
+async fn test_runs(
+    conn: &mut AnyConnection,
+    subject: &Subject,
+    at: Timestamp,
+) -> Result<Vec<(Timestamp, Option<Timestamp>)>, Failure> {
+    let rows =
+        sqlx::query("SELECT requested_at, over_at FROM session WHERE subject = $1 AND plan = $2 AND requested_at > $3")
+            .bind(subject.as_str())
+            .bind(TEST_RUN_PLAN)
+            .bind(at.minus(TEST_RUN_WITHIN).0)
+            .fetch_all(conn)
+            .await?;
+    rows.iter()
+        .map(|r| Ok((row::time(r, "requested_at")?, row::time_opt(r, "over_at")?)))
+        .collect()
 }

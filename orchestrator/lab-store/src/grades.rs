@@ -4,7 +4,7 @@
 //! still as it read them, by their revision, and columns that the others leave alone.
 
 use crate::{
-    SqlStore,
+    SqlStore, course_counts,
     db::{Db, Tx},
     error::{During, Failure},
     leases, row,
@@ -22,7 +22,7 @@ use lab_core::{
     },
 };
 use sqlx::{AnyConnection, any::AnyRow};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 #[async_trait]
 impl GradeStore for SqlStore {
@@ -90,7 +90,7 @@ async fn worth(conn: &mut AnyConnection, learner: &Learner<'_>) -> Result<Option
     let best = sqlx::query(
         "SELECT c.check_id, CAST(MAX(c.best_points) AS BIGINT) AS points
          FROM check_outcome c JOIN session s ON s.id = c.session
-         WHERE s.subject = $1 AND s.course = $2 AND s.lab = $3 GROUP BY c.check_id",
+         WHERE s.subject = $1 AND s.course = $2 AND s.lab = $3 AND s.plan <> 'test-run' GROUP BY c.check_id",
     )
     .bind(learner.subject.as_str())
     .bind(learner.course.as_str())
@@ -125,7 +125,7 @@ pub(crate) async fn of_course(conn: &mut AnyConnection, course: &CourseId) -> Re
     let best = sqlx::query(
         "SELECT s.subject, s.lab, c.check_id, CAST(MAX(c.best_points) AS BIGINT) AS points
          FROM check_outcome c JOIN session s ON s.id = c.session
-         WHERE s.course = $1 GROUP BY s.subject, s.lab, c.check_id",
+         WHERE s.course = $1 AND s.plan <> 'test-run' GROUP BY s.subject, s.lab, c.check_id",
     )
     .bind(course.as_str())
     .fetch_all(&mut *conn)
@@ -136,29 +136,7 @@ pub(crate) async fn of_course(conn: &mut AnyConnection, course: &CourseId) -> Re
         let points = (row::text(r, "check_id")?.into(), row::small(r, "points")?);
         had.entry(of).or_default().push(points);
     }
-    let files = sqlx::query(
-        "SELECT digest, file FROM lab_version WHERE digest IN (SELECT digest FROM session WHERE course = $1)",
-    )
-    .bind(course.as_str())
-    .fetch_all(&mut *conn)
-    .await?;
-    let mut checks: HashMap<String, Vec<Points>> = HashMap::new();
-    for r in &files {
-        let digest = row::text(r, "digest")?;
-        let file: LabFile = serde_json::from_str(&row::text(r, "file")?)
-            .map_err(|e| Failure::Unreadable(format!("file of the lab version {digest}: {e}")))?;
-        checks.insert(digest, points_of(&file));
-    }
-    let runs = sqlx::query("SELECT DISTINCT subject, lab, digest FROM session WHERE course = $1")
-        .bind(course.as_str())
-        .fetch_all(conn)
-        .await?;
-    let mut versions: BTreeMap<(Subject, LabId), Vec<Vec<Points>>> = BTreeMap::new();
-    for r in &runs {
-        let of = (row::text(r, "subject")?.into(), row::text(r, "lab")?.into());
-        let ran = checks.get(&row::text(r, "digest")?).cloned();
-        versions.entry(of).or_default().extend(ran);
-    }
+    let versions = course_counts::versions(conn, course, points_of).await?;
     let grade = |(of, best): ((Subject, LabId), Vec<Points>)| {
         let grade = grade_of(versions.get(&of)?, &best)?;
         let (subject, lab) = of;

@@ -17,6 +17,7 @@ mod audit;
 mod blobs;
 mod checks;
 mod costs;
+mod course_counts;
 mod courses;
 mod days;
 mod db;

@@ -17,7 +17,7 @@ pub(crate) async fn hold_extend(
 ) -> Result<i64, Failure> {
     let session = provisioning::lock(tx, *id).await?;
     let missing = held_secs.saturating_sub(session.held_secs);
-    if missing <= 0 || session.state.is_over() || session.billed_secs.is_some() {
+    if missing <= 0 || session.is_test_run() || session.state.is_over() || session.billed_secs.is_some() {
         return Ok(session.held_secs);
     }
     let drawn = entitlement::reserve(tx, &session, missing, *at).await?;
@@ -34,7 +34,12 @@ pub(crate) async fn settle(tx: &mut Tx, s: &Settlement) -> Result<UsageRow, Fail
         return void(tx, &session, &session.state, s.at).await;
     }
     let sandbox = s.sandbox_secs.max(0);
-    let billable = s.billable_secs.clamp(0, sandbox);
+    // whoever asks: there is nobody to bill a test run to
+    let billable = if session.is_test_run() {
+        0
+    } else {
+        s.billable_secs.clamp(0, sandbox)
+    };
     // the clock ran past the hold: what the learner still has pays first
     let missing = billable - session.held_secs;
     if missing > 0 {

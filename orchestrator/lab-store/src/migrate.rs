@@ -33,6 +33,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../migrations/0015_invitation_tries.sql"),
     ),
     ("money_sites", include_str!("../migrations/0016_money.sql")),
+    (
+        "authors_and_counts",
+        include_str!("../migrations/0017_authors_and_counts.sql"),
+    ),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

@@ -1,11 +1,18 @@
 //! Stage 2, entitlement: plans as rows.
 
 use crate::{db::Tx, error::Failure, row};
-use lab_core::entitlement::{Bilingual, Feature, Plan};
+use lab_core::entitlement::{Bilingual, Feature, Plan, TEST_RUN_PLAN, is_test_run_plan};
 use sqlx::{AnyConnection, any::AnyRow};
 use std::collections::BTreeSet;
 
 pub(crate) async fn put(tx: &mut Tx, plan: &Plan) -> Result<(), Failure> {
+    if is_test_run_plan(&plan.id) {
+        return Err(Failure::conflict(
+            "plan",
+            &plan.id,
+            "this name stands for test runs, which no plan pays for",
+        ));
+    }
     let offer = plan.offer.as_ref().map(serde_json::to_string).transpose();
     let offer = offer.map_err(|e| Failure::Unreadable(format!("the offer of plan {} ({e})", plan.id)))?;
     let features: Vec<&str> = plan.features.iter().map(|f| f.code()).collect();
@@ -35,8 +42,10 @@ pub(crate) async fn put(tx: &mut Tx, plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Without the row that stands for no plan.
 pub(crate) async fn list(conn: &mut AnyConnection) -> Result<Vec<Plan>, Failure> {
-    let rows = sqlx::query("SELECT * FROM plan").fetch_all(conn).await?;
+    let rows = sqlx::query("SELECT * FROM plan WHERE id <> $1").bind(TEST_RUN_PLAN);
+    let rows = rows.fetch_all(conn).await?;
     let mut plans = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
     plans.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(plans)

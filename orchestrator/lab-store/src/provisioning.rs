@@ -3,6 +3,7 @@
 use crate::{db::Tx, error::Failure, metering, row};
 use lab_core::{
     CourseId, PlanId, SandboxId, SessionId, Subject, Timestamp,
+    entitlement::TEST_RUN_PLAN,
     port::{AdmitRequest, Session, SessionFilter, Transition, TransitionRow},
     provisioning::{EndReason, FailReason, SessionEvent, SessionState},
 };
@@ -105,7 +106,8 @@ pub(crate) async fn insert(
     if done.rows_affected() == 0 {
         return Err(Failure::conflict("session", id, "the id is another session's"));
     }
-    remember(tx, id, 0, &SessionState::Requested, r.at, "learner").await
+    let cause = if r.test_run { TEST_RUN_PLAN } else { "learner" };
+    remember(tx, id, 0, &SessionState::Requested, r.at, cause).await
 }
 
 /// Takes a session that was just inserted past the queue: its warm sandbox has its place already.

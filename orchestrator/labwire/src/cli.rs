@@ -150,7 +150,7 @@ impl Cli {
             Command::Session(command) => session::run(&config, command).await,
             Command::Sandbox(command) => sandbox::run(&config, command).await,
             Command::Drain(command) => drain::run(&config, command).await,
-            Command::Lab(command) => lab::run(&config, command).await,
+            Command::Lab(command) => lab::run(config, command).await,
             Command::Recording(command) => recording::run(&config, command).await,
             Command::Person(command) => person::run(&config, command).await,
             Command::Retention(args) => retention::run(&config, args).await,

@@ -95,3 +95,13 @@ export function momentIn(unix: number, zone: string | null | undefined): string 
     return shown('UTC');
   }
 }
+
+/** A share as people write it: `14.4 %`, `14,4 %`; a share of nothing is a dash. */
+export function percent(share: number | null | undefined): string {
+  return share == null ? '–' : new Intl.NumberFormat(current, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(share / 100);
+}
+
+/** The day alone, for columns. */
+export function day(unix: number): string {
+  return new Date(unix * 1000).toLocaleDateString(current, { day: 'numeric', month: 'short' });
+}

@@ -17,8 +17,8 @@ export const HOME: Record<Role, Home> = {
 /** What else is for who begins there: a place of another's would only say that it is not for them. */
 const ALSO: Record<Home, readonly string[]> = {
   '/lab': [],
-  '/teacher': ['/watch/', '/replay/', '/learner'],
-  '/operations': ['/learner'],
+  '/teacher': ['/watch/', '/replay/', '/learner', '/office'],
+  '/operations': ['/learner', '/office'],
   '/office': [],
 };
 

@@ -6,6 +6,7 @@ mod orders;
 mod progress;
 mod report;
 mod start;
+mod test_run;
 mod vouchers;
 
 pub(crate) use access::{may_know, owns};
@@ -15,4 +16,5 @@ pub use progress::{PROGRESS_PAGE, Progress, ProgressPage};
 pub use report::{Health, RuntimeHealth, UsageFilter};
 pub(crate) use start::stop_reason;
 pub use start::{Me, SessionView, Started};
+pub use test_run::TEST_RUN_ACTION;
 pub use vouchers::make_codes;

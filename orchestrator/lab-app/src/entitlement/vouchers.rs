@@ -31,6 +31,11 @@ impl App {
         if login.role != Role::Learner {
             return Err(AppError::not_allowed("vouchers are for learners"));
         }
+        if login.is_test_run() {
+            return Err(AppError::not_allowed(
+                "a test run takes no voucher: the code stays good for who it is for",
+            ));
+        }
         self.redeem(login, login.subject.clone(), typed).await
     }
 

@@ -37,7 +37,7 @@ impl App {
             .ok_or_else(|| AppError::not_found("the lab"))?;
         let now = self.now();
         let plans = self.ports.store.plan_list().await?;
-        let rules = Rules::of(lab.file.time, plans.iter().find(|p| p.id == session.plan));
+        let rules = Rules::of_session(&session, lab.file.time, &plans);
         let left = self.ports.store.time_left(id, now).await?;
         let not_ready = || AppError::refused(ErrorKind::Conflict, "not-ready", "only a running lab can be extended");
         let limits = Limits::of(&session, &rules, left.available, session.active_at).ok_or_else(not_ready)?;

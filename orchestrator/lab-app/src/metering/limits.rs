@@ -2,7 +2,7 @@
 
 use lab_core::{
     Timestamp,
-    entitlement::{Feature, MINIMUM_TO_START_SECS, Plan},
+    entitlement::{Feature, MINIMUM_TO_START_SECS, Plan, TEST_RUN_SECS_MAX},
     lab::Time,
     port::Session,
     provisioning::EndReason,
@@ -17,6 +17,9 @@ pub const FREEZE_GRACE: Duration = Duration::from_mins(30);
 
 /// A session stands still for at most so many graces in all: its sandbox's own deadline, which cannot be moved, covers them.
 pub const FREEZES_MAX: u32 = 4;
+
+/// Later than every limit of a test run.
+const AFTER_ALL: Duration = Duration::from_hours(1);
 
 /// What ends a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,17 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Of a session's lab, under the plan that pays for it, or by the limits of test runs, which none pays for.
+    pub fn of_session(session: &Session, time: Time, plans: &[Plan]) -> Self {
+        let rules = Self::of(time, plans.iter().find(|p| p.id == session.plan));
+        let session_max = if session.is_test_run() {
+            Some(Duration::from_secs(TEST_RUN_SECS_MAX.unsigned_abs()))
+        } else {
+            rules.session_max
+        };
+        Self { session_max, ..rules }
+    }
+
     /// Of a lab, under a plan; one that is gone limits nothing more.
     pub fn of(time: Time, plan: Option<&Plan>) -> Self {
         let secs = plan.and_then(|p| p.session_secs_max);
@@ -123,7 +137,13 @@ impl Limits {
         let ready_at = session.ready_at?;
         let stood = Duration::from_micros(session.frozen_us);
         let secs = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(0));
-        let hold_end = ready_at.plus(secs(session.held_secs)).plus(stood);
+        let deadline_max = ready_at.plus(rules.run_max()).plus(stood);
+        let hold_end = if session.is_test_run() {
+            // nothing is held, and so nothing runs out before the time does
+            deadline_max.plus(AFTER_ALL)
+        } else {
+            ready_at.plus(secs(session.held_secs)).plus(stood)
+        };
         Some(Self {
             ready_at,
             deadline: session.deadline.unwrap_or_else(|| ready_at.plus(rules.run())),
@@ -131,7 +151,7 @@ impl Limits {
             budget_end: hold_end.plus(secs(available)),
             // nobody can type before there is a prompt
             idle_end: active_at.max(ready_at).plus(Duration::from_secs(rules.time.idle.secs)),
-            deadline_max: ready_at.plus(rules.run_max()).plus(stood),
+            deadline_max,
             stood,
         })
     }

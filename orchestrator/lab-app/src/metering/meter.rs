@@ -259,7 +259,7 @@ impl<H: SessionHubs> Meter<H> {
             None => (now, self.ports.store.plan_list().await?),
         };
         let (_, all) = self.plans.insert(plans);
-        Ok(Rules::of(time, all.iter().find(|p| p.id == session.plan)))
+        Ok(Rules::of_session(session, time, all))
     }
 
     /// Another replica's meter decides; this one knows what was typed here, and tells those who are here their time.

@@ -2,6 +2,7 @@
 
 use lab_core::{
     Timestamp,
+    entitlement::TEST_RUN_UNBILLED,
     metering::seconds_used,
     port::{Session, Settlement},
     provisioning::EndReason,
@@ -24,6 +25,7 @@ pub(crate) fn settlement(session: &Session, reason: EndReason, stop_us: u64, at:
     let ran_secs = sandbox_secs.saturating_sub(frozen_secs).max(0);
     let frozen = (ran_secs < sandbox_secs).then_some("frozen");
     let (billable_secs, unbilled_reason) = match reason {
+        _ if session.is_test_run() => (0, Some(TEST_RUN_UNBILLED.to_owned())),
         EndReason::SandboxLost => (0, Some(reason.code().to_owned())),
         // the orderly stop takes a second or two past the end of the hold
         _ if ran_secs > session.held_secs => {

@@ -263,7 +263,7 @@ impl<H: SessionHubs> Reconciler<H> {
     ) -> Result<(), AppError> {
         let now = self.ports.clock.now();
         let plans = self.ports.store.plan_list().await?;
-        let rules = Rules::of(lab.file.time, plans.iter().find(|p| p.id == session.plan));
+        let rules = Rules::of_session(&session, lab.file.time, &plans);
         let deadline = now.plus(rules.run());
         let session = self
             .transition(&session, SessionEvent::Ready, Some((ready_us, deadline)))

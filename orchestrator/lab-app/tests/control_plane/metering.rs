@@ -171,6 +171,27 @@ async fn when_four_fifths_are_spent_the_learner_is_told() {
 }
 
 #[tokio::test]
+async fn a_test_run_holds_nothing_and_ends_by_the_labs_time_and_is_booked_unbilled() {
+    let mut desk = Desk::new(4).await;
+    let id = desk.try_lab("curie").await;
+    desk.prompt(id).await;
+    typing(&mut desk, id, 20 * MINUTE).await;
+    assert_eq!((desk.session(id).await.held_secs, desk.hubs.spent(id)), (0, Some(0)));
+    assert_eq!(desk.store.faults.calls("hold_extend"), 0, "there is nothing to extend");
+    typing(&mut desk, id, 41 * MINUTE).await;
+    assert_eq!(desk.state(id).await, "stopping:time-limit");
+    desk.hubs.stops_at(id, 3_601_000_000);
+    desk.settle().await;
+    let row = desk.usage(id).await;
+    assert_eq!(
+        (row.sandbox_seconds, row.billed_seconds, row.unbilled_seconds),
+        (3600, 0, 3600)
+    );
+    assert_eq!(row.unbilled_reason.as_deref(), Some("test-run"));
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
 async fn the_agents_clock_is_kept_for_the_day_it_is_lost() {
     let mut desk = Desk::new(4).await;
     let id = desk.ready("ada", 3600).await;

@@ -104,6 +104,7 @@ impl Small {
             hold_secs: 900,
             minimum_secs: 60,
             notice: None,
+            test_run: false,
             at: now,
         };
         let done = store.admit(&request).await.unwrap();

@@ -5,6 +5,7 @@
 mod class;
 mod indicators;
 mod people;
+mod progression;
 mod run;
 mod site;
 
@@ -12,6 +13,10 @@ pub use class::{CLASS_LASTS_MAX, CLASS_LEARNERS_MAX, CLASSES_MAX, CourseClass, w
 pub use indicators::{IndicatorRule, Indicators, LabGrade, funnel, percent};
 pub use people::{
     ENROLMENTS_MAX, Enrolled, Enrolment, EnrolmentProblem, FIELD_CHARS_MAX, FORGOTTEN_MAX, KEY_CHARS_MAX, plan_grant,
+};
+pub use progression::{
+    Completion, CourseSeries, CourseTable, LabProgression, SERIES_COURSES_MAX, WEEKS_MAX, completed_at, progression,
+    weeks,
 };
 pub use run::{CourseRun, Extension, Phase, RunProblem, SITE_CHARS_MAX, TITLE_CHARS_MAX};
 pub use site::{Site, SiteKind};

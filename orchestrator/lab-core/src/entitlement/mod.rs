@@ -6,6 +6,7 @@ mod giver;
 mod order;
 mod plan;
 mod terms;
+mod test_run;
 mod voucher;
 
 use crate::{CourseId, GrantId, PlanId, SessionId, SponsorId, Subject, Timestamp, privacy::NoticeVersion};
@@ -21,6 +22,10 @@ pub use plan::{Bilingual, Feature, MINIMUM_TO_START_SECS, Offer, Plan, PlanProbl
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 pub use terms::{Sale, Seat, TermsState, VoucherTerms};
+pub use test_run::{
+    TEST_RUN_COURSE, TEST_RUN_DAY_SECS, TEST_RUN_PLAN, TEST_RUN_SECS_MAX, TEST_RUN_UNBILLED, TEST_RUN_WITHIN,
+    TEST_RUNS_AT_ONCE, is_test_run_plan, test_run_refusal,
+};
 pub use voucher::{
     BATCH_MAX, CODE_DIGITS, Code, GUESSES_MAX, GUESSES_WITHIN, Redeemed, Redemption, VoucherBatch, VoucherBatchState,
     VoucherRefusal, judge, voucher_grant,
@@ -129,6 +134,15 @@ pub struct TimeLeft {
 pub const TELL_AT_PERCENT: u8 = 80;
 
 impl TimeLeft {
+    /// Of a session that no plan pays for: nothing to draw, and nothing spent.
+    pub fn of_test_run() -> Self {
+        Self {
+            available: 0,
+            granted: TEST_RUN_SECS_MAX,
+            unspent: TEST_RUN_SECS_MAX,
+        }
+    }
+
     /// How much of what was given is spent, 0 to 100, with `held_left` seconds of the hold still to come. Rounded down: whoever has a
     /// second left has not spent all.
     pub fn spent_percent(&self, held_left: i64) -> u8 {
@@ -174,6 +188,8 @@ pub enum Refusal {
     Withheld { plan: PlanId, why: WhyWithheld },
     /// Their sponsor gave them time while something held, and has not said since that it still does.
     NotAttested { sponsor: SponsorId, since: Timestamp },
+    /// So many seconds of test runs within a day are enough; the next may begin at `again_at`.
+    TestRuns { cap: i64, again_at: Timestamp },
     /// They have not been told yet what is recorded of them; nothing else is in the way.
     Notice { version: NoticeVersion },
 }
@@ -192,6 +208,7 @@ impl Refusal {
             Self::CourseClosed { .. } => "course-closed",
             Self::Withheld { .. } => "plan-withheld",
             Self::NotAttested { .. } => "not-attested",
+            Self::TestRuns { .. } => "test-runs-spent",
             Self::Notice { .. } => "privacy-notice",
         }
     }

@@ -139,6 +139,13 @@ impl Plan {
     /// Names field, value and remedy.
     pub fn check(&self) -> Result<(), PlanProblem> {
         let problem = |field, found: String, remedy| Err(PlanProblem { field, found, remedy });
+        if super::is_test_run_plan(&self.id) {
+            return problem(
+                "id",
+                self.id.to_string(),
+                "choose another: this one stands for the test runs of authors, which no plan pays for",
+            );
+        }
         if self.seconds < 0 {
             return problem("seconds", self.seconds.to_string(), "write 0 or more");
         }

@@ -130,6 +130,14 @@ impl Role {
         }
     }
 
+    /// Whether it may try a lab before learners have it: who answers for labs.
+    pub const fn tries_labs(self) -> bool {
+        match self {
+            Self::Teacher | Self::Author | Self::Operations => true,
+            Self::Learner | Self::Coach | Self::Enrolment | Self::Manager | Self::Sponsor => false,
+        }
+    }
+
     /// Whether it may read what sessions used: within its reach, and without what machines cost.
     pub const fn sees_usage(self) -> bool {
         match self {

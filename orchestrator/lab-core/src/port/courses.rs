@@ -3,7 +3,9 @@
 use super::StoreError;
 use crate::{
     CourseId, LabId, Subject, Timestamp,
-    courses::{CourseClass, CourseRun, Enrolled, Enrolment, Extension, LabGrade, Site},
+    courses::{
+        Completion, CourseClass, CourseRun, CourseSeries, Enrolled, Enrolment, Extension, IndicatorRule, LabGrade, Site,
+    },
     entitlement::Plan,
 };
 use async_trait::async_trait;
@@ -59,6 +61,15 @@ pub trait CourseStore: Send + Sync + 'static {
     /// What the checks of a course's learners are worth, lab by lab, over all runs ([`crate::grading::grade_of`]). By person, then lab; labs without
     /// points, and runs in which nothing was checked, are none.
     async fn course_grades(&self, course: &CourseId) -> Result<Vec<LabGrade>, StoreError>;
+    /// When a course's learners were done with each lab ([`crate::courses::completed_at`]). By person, then lab; without test runs.
+    async fn course_completions(&self, course: &CourseId) -> Result<Vec<Completion>, StoreError>;
+    /// Says what counts as what in a course, or says it anew.
+    async fn rule_put(&self, course: &CourseId, rule: &IndicatorRule) -> Result<(), StoreError>;
+    async fn rule_get(&self, course: &CourseId) -> Result<Option<IndicatorRule>, StoreError>;
+    /// Makes a series of these courses, whatever it was before; of none, there is no such series any more.
+    async fn series_put(&self, series: &CourseSeries) -> Result<(), StoreError>;
+    /// By name.
+    async fn series_list(&self) -> Result<Vec<CourseSeries>, StoreError>;
     /// Takes somebody out of a course; whether they were in it. Their grants and sessions stay.
     async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError>;
 }

@@ -93,6 +93,9 @@ pub struct AdmitRequest {
     pub minimum_secs: i64,
     /// The notice that its learner must have been told before a new session; `None`: none.
     pub notice: Option<NoticeVersion>,
+    /// Somebody who answers for labs tries one: no plan pays, nothing is held, no warm sandbox is taken from learners, and the limits are
+    /// those of [`crate::entitlement::test_run_refusal`].
+    pub test_run: bool,
     pub at: Timestamp,
 }
 

@@ -17,7 +17,7 @@ use lab_core::{LabId, port::SessionFilter};
     responses(
         (status = 201, body = SessionView, description = "admitted"), (status = 200, body = SessionView, description = "runs already"),
         (status = 401, body = ErrorView),
-        (status = 403, body = ErrorView, description = "`no-plan`, `no-labs`, `plan-withheld`, `not-attested`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `course-not-open`, `course-closed` or `privacy-notice`, with `refusal` (RefusalView) and `lab` (LabSummaryView)"),
+        (status = 403, body = ErrorView, description = "`no-plan`, `no-labs`, `plan-withheld`, `not-attested`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `course-not-open`, `course-closed`, `test-runs-spent` or `privacy-notice`, with `refusal` (RefusalView) and `lab` (LabSummaryView)"),
         (status = 404, body = ErrorView)
     )
 )]

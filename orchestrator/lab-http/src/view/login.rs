@@ -48,6 +48,9 @@ pub struct LoginView {
     /// Whose statement, for sponsors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sponsor: Option<String>,
+    /// Somebody who answers for labs tries one as its learner.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub test_run: bool,
 }
 
 impl From<&Login> for LoginView {
@@ -60,6 +63,7 @@ impl From<&Login> for LoginView {
             lab: l.lab.as_ref().map(ToString::to_string),
             plan: l.plan.as_ref().map(ToString::to_string),
             sponsor: l.sponsor.as_ref().map(ToString::to_string),
+            test_run: l.is_test_run(),
         }
     }
 }
@@ -231,7 +235,7 @@ impl From<Me> for MeView {
 #[derive(Serialize, ToSchema)]
 pub struct RefusalView {
     /// `no-plan`, `no-labs`, `plan-withheld`, `not-attested`, `no-time`, `daily-cap`, `concurrency`, `launches-paused`, `course-not-open`, `course-closed`,
-    /// `privacy-notice`.
+    /// `test-runs-spent`, `privacy-notice`.
     pub refusal: String,
     /// With `no-labs`: the plan the learner has; with `plan-withheld`: the one that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,7 +243,7 @@ pub struct RefusalView {
     /// With `no-time`: seconds left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available: Option<i64>,
-    /// With `daily-cap`: seconds allowed a day, from midnight to midnight in the course's zone.
+    /// With `daily-cap`: seconds allowed a day, from midnight to midnight in the course's zone; with `test-runs-spent`: within 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cap: Option<i64>,
     /// With `concurrency`: sessions allowed at once.
@@ -251,7 +255,7 @@ pub struct RefusalView {
     /// With `launches-paused`: operations' own words; with `plan-withheld`: `budget-spent` or `plan-not-offered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// With `launches-paused`: when to come back, where it was said; with `daily-cap`: when there is more; with `course-not-open`: when it
+    /// With `launches-paused`: when to come back, where it was said; with `daily-cap` and `test-runs-spent`: when there is more; with `course-not-open`: when it
     /// opens; with `not-attested`: when it ended. Unix seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
@@ -316,6 +320,10 @@ impl From<&Refusal> for RefusalView {
             Refusal::NotAttested { sponsor, since } => {
                 view.sponsor = Some(sponsor.to_string());
                 view.until = Some(since.secs());
+            }
+            Refusal::TestRuns { cap, again_at } => {
+                view.cap = Some(*cap);
+                view.until = Some(again_at.secs());
             }
             Refusal::Notice { version } => view.version = Some(version.to_string()),
             Refusal::Paused { reason, until } => {

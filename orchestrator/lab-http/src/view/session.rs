@@ -15,6 +15,13 @@ pub struct StartRequest {
     pub lab: String,
 }
 
+/// `POST /test-runs`, answered.
+#[derive(Serialize, ToSchema)]
+pub struct TestRunView {
+    /// To be opened in a tab of its own: a path of this installation with a launch link's token, good once.
+    pub link: String,
+}
+
 /// One learner's run of one lab version.
 #[derive(Serialize, ToSchema)]
 pub struct SessionView {
@@ -27,6 +34,9 @@ pub struct SessionView {
     /// The lab's version.
     pub digest: String,
     pub plan: String,
+    /// No plan pays for it: somebody who answers for the lab tries it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub test_run: bool,
     /// `requested`, `queued`, `provisioning`, `ready`, `frozen`, `stopping`, `ended`, `failed`.
     pub state: String,
     /// Why it stops, ended or failed, as a code.
@@ -72,6 +82,7 @@ impl From<&CheckOutcome> for OutcomeView {
 impl From<Viewed> for SessionView {
     fn from(v: Viewed) -> Self {
         let s = v.session;
+        let test_run = s.is_test_run();
         let detail = match &s.state {
             SessionState::Failed { detail, .. } => Some(detail.clone()),
             _ => None,
@@ -84,6 +95,7 @@ impl From<Viewed> for SessionView {
             lab: s.lab.to_string(),
             digest: s.digest.to_string(),
             plan: s.plan.to_string(),
+            test_run,
             state: s.state.name().to_owned(),
             reason: s.state.reason().map(str::to_owned),
             detail,

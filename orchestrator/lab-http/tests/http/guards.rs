@@ -29,6 +29,7 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
         (get.clone(), "/api/v1/sessions/{id}", Some(&[L, T, C, O])),
         (post.clone(), "/api/v1/sessions/{id}/stop", Some(&[L, T, C, O])),
         (post.clone(), "/api/v1/sessions/{id}/extend", Some(&[L, T, C])),
+        (post.clone(), "/api/v1/test-runs", Some(&[T, A, O])),
         (post.clone(), "/api/v1/vouchers/redeem", Some(&[L])),
         (get.clone(), "/api/v1/notice", Some(&[L, T, C, A, E, M, S, O])),
         // by keys of their own: no login opens them
@@ -52,6 +53,7 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
         (get.clone(), "/api/v1/sessions/{id}/recording/export", Some(&[L, T, C])),
         (get.clone(), "/api/v1/usage", Some(&[T, O])),
         (get.clone(), "/api/v1/progress", Some(&[T, M])),
+        (get.clone(), "/api/v1/indicators", Some(&[T, M])),
         (get.clone(), "/api/v1/vouchers", Some(&[E])),
         (post.clone(), "/api/v1/vouchers", Some(&[E])),
         (post.clone(), "/api/v1/vouchers/{id}/revoke", Some(&[E])),

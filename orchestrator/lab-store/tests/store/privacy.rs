@@ -85,6 +85,16 @@ pub const COLUMNS: &[(&str, &[(&str, Of)])] = &[
     ),
     ("course", &[("id", Of::Nobody), ("title", Of::Nobody)]),
     (
+        "course_rule",
+        &[
+            ("course", Of::Nobody),
+            ("first_week", Of::Nobody),
+            ("second_week", Of::Nobody),
+            ("labs", Of::Nobody),
+        ],
+    ),
+    ("course_series", &[("series", Of::Nobody), ("course", Of::Nobody)]),
+    (
         "giver",
         &[("source", Of::Nobody), ("plans", Of::Nobody), ("site", Of::Nobody)],
     ),

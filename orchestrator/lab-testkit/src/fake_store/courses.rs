@@ -3,13 +3,13 @@
 use super::{FakeStore, state::State};
 use async_trait::async_trait;
 use lab_core::{
-    CourseId, LabId, SiteId, Subject, Timestamp,
+    CheckId, CourseId, LabId, SiteId, Subject, Timestamp,
     courses::{
-        CLASSES_MAX, CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, FORGOTTEN_MAX, LabGrade,
-        Site, SiteKind, plan_grant,
+        CLASSES_MAX, Completion, CourseClass, CourseRun, CourseSeries, ENROLMENTS_MAX, Enrolled, Enrolment, Extension,
+        FORGOTTEN_MAX, IndicatorRule, LabGrade, Site, SiteKind, completed_at, plan_grant,
     },
     entitlement::{Grant, Plan, Refusal, source},
-    port::{Course, CourseStore, EnrolRequest, StoreError},
+    port::{Course, CourseStore, EnrolRequest, Session, StoreError},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,8 @@ pub(super) struct CourseTables {
     classes: BTreeMap<(CourseId, LabId, Timestamp), CourseClass>,
     pub sites: BTreeMap<SiteId, SiteKind>,
     pub enrolments: BTreeMap<(CourseId, Subject), Enrolment>,
+    rules: BTreeMap<CourseId, IndicatorRule>,
+    series: BTreeMap<String, Vec<CourseId>>,
 }
 
 impl CourseTables {
@@ -45,6 +47,31 @@ impl CourseTables {
 }
 
 impl State {
+    fn completions(&self, course: &CourseId) -> Vec<Completion> {
+        let ran: Vec<_> = self
+            .sessions
+            .values()
+            .filter(|r| r.course == *course && !r.is_test_run())
+            .collect();
+        let each: BTreeSet<(&Subject, &LabId)> = ran.iter().map(|r| (&r.subject, &r.lab)).collect();
+        let done = |(subject, lab): (&Subject, &LabId)| {
+            let runs = || ran.iter().filter(|r| r.subject == *subject && r.lab == *lab);
+            let mut passed: BTreeMap<CheckId, Timestamp> = BTreeMap::new();
+            for (check, at) in runs().filter_map(|r| self.first_passes(r.id)).flatten() {
+                let first = passed.entry(check.clone()).or_insert(*at);
+                *first = (*first).min(*at);
+            }
+            let version = |r: &&Session| {
+                let file = &self.labs.get(&r.digest)?.file;
+                Some(file.checks.iter().map(|c| c.id.clone()).collect())
+            };
+            let versions: Vec<Vec<CheckId>> = runs().copied().filter_map(|r| version(&r)).collect();
+            let (subject, lab) = (subject.clone(), lab.clone());
+            completed_at(&versions, &passed).map(|at| Completion { subject, lab, at })
+        };
+        each.into_iter().filter_map(done).collect()
+    }
+
     /// A run with the title that its course has now.
     fn run(&self, course: &CourseId) -> Option<CourseRun> {
         let run = self.courses.runs.get(course)?;
@@ -236,7 +263,7 @@ impl CourseStore for FakeStore {
             let mut all: BTreeSet<Subject> = listed.map(|e| e.subject.clone()).collect();
             let given = s.grants.values().filter(|g| g.course == *course);
             all.extend(given.map(|g| g.subject.clone()));
-            let ran = s.sessions.values().filter(|r| r.course == *course);
+            let ran = s.sessions.values().filter(|r| r.course == *course && !r.is_test_run());
             all.extend(ran.map(|r| r.subject.clone()));
             Ok(all.into_iter().collect())
         })
@@ -250,6 +277,37 @@ impl CourseStore for FakeStore {
                 Some(LabGrade { subject, lab, grade })
             };
             Ok(each.into_iter().filter_map(grade).collect())
+        })
+    }
+    async fn course_completions(&self, course: &CourseId) -> Result<Vec<Completion>, StoreError> {
+        self.run("course_completions", |s| Ok(s.completions(course)))
+    }
+    async fn rule_put(&self, course: &CourseId, rule: &IndicatorRule) -> Result<(), StoreError> {
+        self.run("rule_put", |s| {
+            s.courses.rules.insert(course.clone(), rule.clone());
+            Ok(())
+        })
+    }
+    async fn rule_get(&self, course: &CourseId) -> Result<Option<IndicatorRule>, StoreError> {
+        self.run("rule_get", |s| Ok(s.courses.rules.get(course).cloned()))
+    }
+    async fn series_put(&self, series: &CourseSeries) -> Result<(), StoreError> {
+        self.run("series_put", |s| {
+            if series.courses.is_empty() {
+                s.courses.series.remove(&series.name);
+            } else {
+                s.courses.series.insert(series.name.clone(), series.courses.clone());
+            }
+            Ok(())
+        })
+    }
+    async fn series_list(&self) -> Result<Vec<CourseSeries>, StoreError> {
+        self.run("series_list", |s| {
+            let series = |(name, courses): (&String, &Vec<CourseId>)| CourseSeries {
+                name: name.clone(),
+                courses: courses.clone(),
+            };
+            Ok(s.courses.series.iter().map(series).collect())
         })
     }
     async fn unenrol(&self, course: &CourseId, subject: &Subject) -> Result<bool, StoreError> {

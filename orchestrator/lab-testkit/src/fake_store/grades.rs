@@ -21,6 +21,8 @@ pub(super) struct Grades {
     line_items: HashMap<(RegistrationId, String, LabId), String>,
     /// The best points of each check of each session.
     best: HashMap<SessionId, BTreeMap<CheckId, u32>>,
+    /// When each check of each session first passed.
+    first: HashMap<SessionId, BTreeMap<CheckId, Timestamp>>,
 }
 
 impl Grades {
@@ -47,6 +49,11 @@ impl State {
         let best = self.grades.best.entry(session).or_default();
         let best = best.entry(outcome.check.clone()).or_default();
         *best = (*best).max(outcome.points);
+        if outcome.passed {
+            let first = self.grades.first.entry(session).or_default();
+            let first = first.entry(outcome.check.clone()).or_insert(at);
+            *first = (*first).min(at);
+        }
         let Some(of) = self.sessions.get(&session).cloned() else {
             return;
         };
@@ -59,10 +66,14 @@ impl State {
         }
     }
 
+    pub(super) fn first_passes(&self, session: SessionId) -> Option<&BTreeMap<CheckId, Timestamp>> {
+        self.grades.first.get(&session)
+    }
+
     pub(super) fn worth(&self, subject: &Subject, course: &CourseId, lab: &LabId) -> Option<Grade> {
         let runs = || {
             let all = self.sessions.values();
-            all.filter(|s| s.subject == *subject && s.course == *course && s.lab == *lab)
+            all.filter(|s| s.subject == *subject && s.course == *course && s.lab == *lab && !s.is_test_run())
         };
         let best: Vec<Points> = runs()
             .filter_map(|s| self.grades.best.get(&s.id))

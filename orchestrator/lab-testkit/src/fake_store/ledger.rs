@@ -190,6 +190,9 @@ impl State {
             what: "session",
             id: id.to_string(),
         })?;
+        if session.is_test_run() {
+            return Ok(TimeLeft::of_test_run());
+        }
         let mut grants = self.grants_of(&session.subject, Some(&session.course));
         grants.retain(|g| g.is_valid(at) && self.plans.get(&g.grant.plan).is_some_and(|p| p.labs));
         let unspent: i64 = grants.iter().map(|g| g.available.max(0)).sum();
@@ -303,7 +306,7 @@ impl State {
 
     pub fn hold_extend(&mut self, id: SessionId, held_secs: i64, at: Timestamp) -> Result<i64, StoreError> {
         let session = self.session(id)?.clone();
-        if session.state.is_over() || session.billed_secs.is_some() {
+        if session.is_test_run() || session.state.is_over() || session.billed_secs.is_some() {
             return Ok(session.held_secs);
         }
         self.draw_up_to(&session, held_secs, at)
@@ -369,7 +372,11 @@ impl State {
             return self.void(s.session, s.at);
         }
         let sandbox = s.sandbox_secs.max(0);
-        let billable = s.billable_secs.clamp(0, sandbox);
+        let billable = if session.is_test_run() {
+            0
+        } else {
+            s.billable_secs.clamp(0, sandbox)
+        };
         self.draw_up_to(&session, billable, s.at)?;
         let billed = self.close_hold(s.session, TxKind::Settle, billable, s.unbilled_reason.clone(), s.at)?;
         let lost = (sandbox > billable).then(|| s.unbilled_reason.clone().unwrap_or_else(|| "not-billable".into()));

@@ -23,7 +23,7 @@ use lab_core::{
     CourseId, GrantId, LabDigest, LabId, LaunchId, LoginId, SessionId, Subject, Timestamp, TokenHash, VoucherBatchId,
     entitlement::{
         Grant, GrantBalance, Plan, Redeemed, Redemption, TermsState, TimeLeft, VoucherBatch, VoucherBatchState,
-        VoucherTerms,
+        VoucherTerms, is_test_run_plan,
     },
     journal::CheckOutcome,
     lab::LabVersion,
@@ -169,6 +169,13 @@ impl Store for FakeStore {
 
     async fn plan_put(&self, plan: &Plan) -> Result<(), StoreError> {
         self.run("plan_put", |s| {
+            if is_test_run_plan(&plan.id) {
+                return Err(StoreError::Conflict {
+                    what: "plan",
+                    id: plan.id.to_string(),
+                    detail: "this name stands for test runs, which no plan pays for".into(),
+                });
+            }
             s.plans.insert(plan.id.clone(), plan.clone());
             Ok(())
         })

@@ -3,7 +3,7 @@
 use super::state::State;
 use lab_core::{
     PlanId, SandboxId, SessionId,
-    entitlement::{GrantBalance, Plan, Refusal},
+    entitlement::{GrantBalance, Plan, Refusal, TEST_RUN_PLAN, TEST_RUN_WITHIN, test_run_refusal},
     operations::LaunchPause,
     port::{Admission, AdmitRequest, Session, SessionFilter, StoreError, Transition, TransitionRow},
     provisioning::{SessionEvent, SessionState},
@@ -34,6 +34,9 @@ impl State {
     }
 
     pub fn admit(&mut self, r: &AdmitRequest) -> Result<Admission, StoreError> {
+        if r.test_run {
+            return self.admit_test_run(r);
+        }
         let running: Vec<Session> = self
             .sessions
             .values()
@@ -105,6 +108,47 @@ impl State {
             self.session_transition(&provision)?;
         }
         Ok(Admission::Admitted(self.session(id)?.clone()))
+    }
+
+    fn admit_test_run(&mut self, r: &AdmitRequest) -> Result<Admission, StoreError> {
+        let mine = |s: &&Session| s.subject == r.subject && s.course == r.course && s.is_test_run();
+        let running: Vec<&Session> = self
+            .sessions
+            .values()
+            .filter(mine)
+            .filter(|s| !s.state.is_over() && !matches!(s.state, SessionState::Stopping { .. }))
+            .collect();
+        if let Some(same) = running.iter().find(|s| s.lab == r.lab) {
+            return Ok(Admission::Running((*same).clone()));
+        }
+        if let Some(LaunchPause { reason, until, .. }) = self.paused.clone() {
+            return Ok(Admission::Refused(Refusal::Paused { reason, until }));
+        }
+        let running: Vec<SessionId> = running.iter().map(|s| s.id).collect();
+        let since = r.at.minus(TEST_RUN_WITHIN);
+        let begun: Vec<_> = self
+            .sessions
+            .values()
+            .filter(mine)
+            .filter(|s| s.requested_at > since)
+            .map(|s| (s.requested_at, s.over_at))
+            .collect();
+        let refusal = test_run_refusal(&running, &begun, r.at);
+        if let Some(refusal) = refusal.or_else(|| self.untold(r)) {
+            return Ok(Admission::Refused(refusal));
+        }
+        if !self.labs.contains_key(&r.digest) {
+            return Err(StoreError::NotFound {
+                what: "lab version",
+                id: r.digest.to_string(),
+            });
+        }
+        let plan = PlanId(TEST_RUN_PLAN.into());
+        let session = requested(r, r.session, SandboxId(r.session.0), plan, false);
+        self.sessions.insert(r.session, session.clone());
+        self.freeze_rate(r.session, &r.digest);
+        self.history_add(r.session, TEST_RUN_PLAN, r.at)?;
+        Ok(Admission::Admitted(session))
     }
 
     /// The plan of the grant that pays first, in burn order; with nothing left on any, of the one that would.

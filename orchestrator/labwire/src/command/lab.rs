@@ -1,17 +1,21 @@
-//! `labwire lab check|ls|publish|schema`.
+//! `labwire lab check|ls|publish|try|schema`.
 
 use crate::{config::Config, table, wire};
-use anyhow::{Context, Result};
-use clap::Subcommand;
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use lab_app::entitlement::TEST_RUN_ACTION;
 use lab_core::{
-    lab::{LabRefused, LabVersion},
+    CourseId, LabId,
+    lab::{LabRefused, LabVersion, Span},
+    launch::{LaunchClaims, Role},
     limits::LAB_FILE_BYTES_MAX,
-    port::{Clock, Store},
+    port::{AuditEvent, Clock, Store},
 };
 use std::{
     io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 #[derive(Subcommand, Debug)]
@@ -31,9 +35,31 @@ pub enum LabCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Print a link to a test run: the lab as its learners would have it, which no plan pays for and no grade comes of
+    #[command(
+        name = "try",
+        after_help = "Example:\n  labwire lab try ospf-triangle --as curie\n\n\
+                      A person has one test run at a time, of 2 hours at most, and 8 hours within a day. `labwire usage` tells them, unbilled."
+    )]
+    Try(TryArgs),
     /// Print the JSON Schema of lab files, for editors
     #[command(after_help = "Example:\n  labwire lab schema > lab.schema.json")]
     Schema,
+}
+
+#[derive(Args, Debug)]
+pub struct TryArgs {
+    #[arg(value_name = "LAB")]
+    lab: String,
+    /// Who tries it; the limits are of this person
+    #[arg(long = "as", value_name = "ID")]
+    who: String,
+    /// Shown to teachers of the course `test-runs`, who are nobody unless somebody makes them
+    #[arg(long)]
+    name: Option<String>,
+    /// How long the link can be used: 90s, 10m, 2h
+    #[arg(long, default_value = "10m", value_parser = super::link::span)]
+    valid: Span,
 }
 
 impl LabCommand {
@@ -45,12 +71,17 @@ impl LabCommand {
                 println!("{}", serde_json::to_string_pretty(&lab_core::lab::lab_schema())?);
                 Ok(Some(ExitCode::SUCCESS))
             }
-            Self::Ls | Self::Publish { .. } => Ok(None),
+            Self::Ls | Self::Publish { .. } | Self::Try(_) => Ok(None),
         }
     }
 }
 
-pub async fn run(config: &Config, command: LabCommand) -> Result<ExitCode> {
+pub async fn run(config: Config, command: LabCommand) -> Result<ExitCode> {
+    let command = match command {
+        LabCommand::Try(args) => return try_out(config, args).await,
+        other => other,
+    };
+    let config = &config;
     let store = wire::store(config).await?;
     if let LabCommand::Publish { files } = command {
         // all or nothing: a set of labs that is half published is worse than the old one
@@ -75,6 +106,36 @@ pub async fn run(config: &Config, command: LabCommand) -> Result<ExitCode> {
     };
     let rows: Vec<_> = store.lab_list().await?.iter().map(row).collect();
     table::print(&["LAB", "VERSION", "IMAGE", "PLANNED", "TITLE"], &rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// As the page does it; whoever has the keys answers for every lab.
+async fn try_out(config: Config, args: TryArgs) -> Result<ExitCode> {
+    let config = config.with_keys(&wire::entropy())?;
+    let store = wire::store(&config).await?;
+    let lab = LabId(args.lab);
+    if store.lab_latest(&lab).await?.is_none() {
+        bail!("{lab} is not published; `labwire lab ls` lists what is, `labwire lab publish FILE` adds one");
+    }
+    let valid = Duration::from_secs(args.valid.secs);
+    let claims = super::link::claims(&config, Role::Operations, &args.who, CourseId(String::new()), valid);
+    let claims = LaunchClaims {
+        name: args.name.clone(),
+        ..claims.to_test_run(lab.clone())
+    };
+    let event = AuditEvent {
+        at: wire::clock().now(),
+        actor: args.who.clone().into(),
+        actor_name: args.name.unwrap_or(args.who),
+        role: Role::Operations,
+        action: TEST_RUN_ACTION.into(),
+        session: None,
+        course: Some(claims.course.clone()),
+        about: None,
+        detail: lab.to_string(),
+    };
+    store.audit_append(&event).await?;
+    println!("{}", super::link::url(&config, &wire::keyring(&config)?, &claims));
     Ok(ExitCode::SUCCESS)
 }
 

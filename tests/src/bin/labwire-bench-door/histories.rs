@@ -209,6 +209,7 @@ impl<'a> Play<'a> {
             hold_secs: 60,
             minimum_secs: 1,
             notice: None,
+            test_run: false,
             at: at(0),
         };
         if let Admission::Refused(_) = self.step("admit", |s| now(s.admit(&request)))? {

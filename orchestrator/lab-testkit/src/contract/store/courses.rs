@@ -2,8 +2,8 @@
 
 use super::fixture::{School, at, at_once};
 use lab_core::{
-    Subject, Timestamp,
-    courses::{CourseClass, CourseRun, ENROLMENTS_MAX, Enrolled, Enrolment, Extension},
+    CourseId, Subject, Timestamp,
+    courses::{CourseClass, CourseRun, CourseSeries, ENROLMENTS_MAX, Enrolled, Enrolment, Extension, IndicatorRule},
     entitlement::{Refusal, source},
     launch::Role,
     port::{Admission, AuditEvent, EnrolRequest, ErrorKind, Store},
@@ -353,4 +353,41 @@ pub async fn who_is_forgotten_is_in_no_course_and_may_come_anew(store: Arc<dyn S
     // the old grant is of nobody now
     let back = request(&school, vec![person(&school, "ada")], 30).await;
     assert_eq!(store.enrol(&back).await.unwrap(), counts(1, 0, 0, 1));
+}
+
+pub async fn what_counts_in_a_course_is_the_last_that_was_said(store: Arc<dyn Store>) {
+    let net = CourseId::from("net");
+    assert_eq!(store.rule_get(&net).await.unwrap(), None);
+    let rule = |pass_percent, labs: &[&str]| IndicatorRule {
+        first_week: ["a".into(), "b, with a comma".into()].into(),
+        second_week: "c".into(),
+        labs: labs.iter().map(|l| (*l).into()).collect(),
+        pass_percent,
+    };
+    for said in [rule(50, &[]), rule(60, &["a", "c"])] {
+        store.rule_put(&net, &said).await.unwrap();
+        assert_eq!(store.rule_get(&net).await.unwrap(), Some(said));
+    }
+    assert_eq!(store.rule_get(&"web".into()).await.unwrap(), None);
+}
+
+pub async fn a_series_is_the_courses_it_was_last_made_of(store: Arc<dyn Store>) {
+    let series = |name: &str, courses: &[&str]| CourseSeries {
+        name: name.into(),
+        courses: courses.iter().map(|c| (*c).into()).collect(),
+    };
+    for one in [
+        series("networks", &["net-b", "net-a"]),
+        series("all", &["web", "net-a"]),
+        series("networks", &["net-c", "net-b", "net-a"]),
+    ] {
+        store.series_put(&one).await.unwrap();
+    }
+    let both = [
+        series("all", &["web", "net-a"]),
+        series("networks", &["net-c", "net-b", "net-a"]),
+    ];
+    assert_eq!(store.series_list().await.unwrap(), both, "in their order");
+    store.series_put(&series("all", &[])).await.unwrap();
+    assert_eq!(store.series_list().await.unwrap(), both[1..]);
 }

@@ -103,6 +103,7 @@ impl School {
             hold_secs: 900,
             minimum_secs: 60,
             notice: None,
+            test_run: false,
             at: at(0),
         }
     }

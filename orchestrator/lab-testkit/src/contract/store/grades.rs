@@ -2,7 +2,7 @@
 
 use super::fixture::{School, at, at_once, lab};
 use lab_core::{
-    SessionId,
+    CheckId, SessionId,
     grading::{Grade, GradeAddress, GradeRow, GradeState, GradeTarget},
     journal::CheckOutcome,
     lab::LabVersion,
@@ -502,4 +502,35 @@ pub async fn what_a_courses_labs_are_worth_is_told_for_everybody_it_knows_of(sto
     assert_eq!(known, all);
     assert_eq!(store.course_grades(&"another".into()).await.unwrap(), []);
     assert_eq!(store.known_in(&"another".into()).await.unwrap(), []);
+}
+
+pub async fn a_lab_is_done_at_the_first_pass_of_the_last_of_its_checks_over_all_runs(store: Arc<dyn Store>) {
+    let (school, first) = school(store).await;
+    let store = school.store.as_ref();
+    let done = async || {
+        let all = store.course_completions(&school.course).await.unwrap();
+        all.into_iter().map(|c| (c.subject, c.lab, c.at)).collect::<Vec<_>>()
+    };
+    let checks: Vec<CheckId> = graded(false).file.checks.iter().map(|c| c.id.clone()).collect();
+    for (n, id) in (1_i64..).zip(&checks[1..]) {
+        check(store, first.id, id.as_str(), 1, n).await;
+    }
+    check(store, first.id, checks[0].as_str(), 0, 9).await;
+    assert_eq!(done().await, [], "one has not passed");
+    // in a later run, and again, and told late that it had passed before: the first time counts
+    school.end(&first).await;
+    let Admission::Admitted(second) = store
+        .admit(&school.click(first.subject.as_str(), school.lab.as_str()))
+        .await
+        .unwrap()
+    else {
+        panic!("there is time left");
+    };
+    for at in [30, 50, 20] {
+        check(store, second.id, checks[0].as_str(), 1, at).await;
+    }
+    check(store, second.id, checks[0].as_str(), 0, 60).await;
+    let wanted = (first.subject.clone(), school.lab.clone(), at(20));
+    assert_eq!(done().await, [wanted]);
+    assert_eq!(store.course_completions(&"another".into()).await.unwrap(), []);
 }

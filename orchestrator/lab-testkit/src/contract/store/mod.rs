@@ -29,6 +29,7 @@ pub mod provisioning;
 pub mod recording;
 pub mod staff;
 pub mod terms;
+pub mod test_runs;
 
 /// One `#[tokio::test]` a promise. `$open` is an async function that gives an `Arc<dyn Store>` that is empty, and whatever
 /// must live as long as it.
@@ -99,6 +100,7 @@ macro_rules! store_contract {
             of_fifty_clicks_at_once_on_ten_ready_ones_exactly_ten_are_warm
             a_click_gets_the_newest_version_and_of_it_the_oldest_sandbox
             a_click_that_is_refused_claims_nothing
+            a_test_run_takes_no_warm_sandbox_from_learners
             a_claim_and_a_drain_at_once_have_one_winner
             a_keeper_that_lost_the_pools_writes_nothing_any_more
             a_pool_grows_only_where_there_is_room
@@ -202,6 +204,7 @@ macro_rules! store_contract {
             a_crowd_of_one_platform_does_not_hide_anothers_grade
             a_learner_has_their_own_grades_and_nobody_elses
             what_a_courses_labs_are_worth_is_told_for_everybody_it_knows_of
+            a_lab_is_done_at_the_first_pass_of_the_last_of_its_checks_over_all_runs
         );
         $crate::store_contract!(@stage $open, privacy:
             nobody_starts_before_they_were_told_and_nobody_is_told_twice
@@ -229,6 +232,15 @@ macro_rules! store_contract {
             a_course_lists_so_many_and_no_more
             of_two_lists_at_once_each_grant_is_issued_once
             who_is_forgotten_is_in_no_course_and_may_come_anew
+            what_counts_in_a_course_is_the_last_that_was_said
+            a_series_is_the_courses_it_was_last_made_of
+        );
+        $crate::store_contract!(@stage $open, test_runs:
+            a_test_run_holds_nothing_bills_nobody_and_its_seconds_are_told
+            of_fifty_test_runs_of_a_person_at_once_one_begins
+            a_working_day_of_test_runs_is_enough
+            no_grade_and_no_count_comes_of_a_test_run
+            nothing_can_be_given_under_the_name_that_stands_for_no_plan
         );
         $crate::store_contract!(@stage $open, history:
             any_history_leaves_the_ledger_right

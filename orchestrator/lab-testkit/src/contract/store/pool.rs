@@ -3,7 +3,8 @@
 use super::fixture::{School, at, at_once, fresh, lab};
 use lab_core::{
     LabDigest, SandboxId, SessionId,
-    port::{Admission, ErrorKind, Lease, POOL_LEASE, PoolChange, PoolWrite, Session, Store, StoreError},
+    entitlement::TEST_RUN_COURSE,
+    port::{Admission, AdmitRequest, ErrorKind, Lease, POOL_LEASE, PoolChange, PoolWrite, Session, Store, StoreError},
     provisioning::{DrainReason, PoolSandbox, PoolState, SessionState},
 };
 use std::{sync::Arc, time::Duration};
@@ -266,4 +267,20 @@ pub async fn a_pool_grows_only_where_there_is_room(store: Arc<dyn Store>) {
     assert!(pool.make(&row(), 4, false).await);
     assert!(!pool.make(&row(), 4, false).await);
     assert_eq!(pool.states().await, [PoolState::Making; 2]);
+}
+
+pub async fn a_test_run_takes_no_warm_sandbox_from_learners(store: Arc<dyn Store>) {
+    let pool = Pool::open(store).await;
+    let digest = pool.school.digest.clone();
+    let warm = pool.ready(&digest, 0).await;
+    let request = AdmitRequest {
+        course: TEST_RUN_COURSE.into(),
+        test_run: true,
+        ..pool.school.click("curie", "tiny")
+    };
+    let Admission::Admitted(tried) = pool.school.store.admit(&request).await.unwrap() else {
+        panic!("no test run began");
+    };
+    assert!(!tried.warm && tried.sandbox != warm.sandbox);
+    assert_eq!(pool.click().await.sandbox, warm.sandbox);
 }

@@ -78,19 +78,26 @@ pub enum CourseCommand {
     /// How a run went, in five numbers with their denominators: enrolled, started, diligent, success, diligent success
     #[command(
         after_help = "Examples:\n  labwire course indicators net --first-week static-routes --second-week ospf-triangle\n  \
-                          labwire course indicators net --first-week static-routes --second-week ospf-triangle --pass 60 --csv > net.csv\n\n\
+                          labwire course indicators net --first-week static-routes --second-week ospf-triangle --pass 60 --keep\n  \
+                          labwire course indicators net web sys --csv > courses.csv\n\n\
                           Enrolled is who is listed, was given lab time or ran a lab. Who had a check of a lab run, whatever came of it, has started and done that lab: \
                           a zero is a result. Nobody is named."
     )]
     Indicators(indicators::IndicatorArgs),
+    /// When a course's learners were done with each lab, by dates
+    #[command(after_help = "Examples:\n  labwire course progression net\n  \
+                          labwire course progression net --dates 2027-02-15T00:00:00+01:00,2027-02-22T00:00:00+01:00 --csv\n\n\
+                          Done is who passed every check of a version that they ran, in whichever runs, at the first pass of the last of them. Nobody is named.")]
+    Progression(indicators::ProgressionArgs),
     /// How many of those who started a course started the next ones too
-    #[command(after_help = "Example:\n  labwire course funnel net-basics net-lan net-qos\n\n\
-                      People are one over several courses where their ids are: by LTI 1.3, or after `labwire person link`.")]
-    Funnel {
-        /// In their order
-        #[arg(value_name = "COURSE", required = true, num_args = 2..)]
-        courses: Vec<String>,
-    },
+    #[command(
+        after_help = "Examples:\n  labwire course funnel net-basics net-lan net-qos\n  labwire course funnel --series networks\n\n\
+                      People are one over several courses where their ids are: by LTI 1.3, or after `labwire person link`."
+    )]
+    Funnel(indicators::FunnelArgs),
+    /// Courses that are compared, and followed from one to the next
+    #[command(subcommand)]
+    Series(indicators::SeriesCommand),
     /// Take somebody off a course's list; their lab time stays
     #[command(after_help = "Example:\n  labwire course remove net ada")]
     Remove {
@@ -115,7 +122,9 @@ pub async fn run(config: &Config, command: CourseCommand) -> Result<ExitCode> {
         CourseCommand::Export(args) => people::export(config, args).await,
         CourseCommand::People { course } => people::people(config, &course.into()).await,
         CourseCommand::Indicators(args) => indicators::indicators(config, args).await,
-        CourseCommand::Funnel { courses } => indicators::going_on(config, courses).await,
+        CourseCommand::Progression(args) => indicators::over_time(config, args).await,
+        CourseCommand::Funnel(args) => indicators::going_on(config, args).await,
+        CourseCommand::Series(command) => indicators::series(config, command).await,
         CourseCommand::Remove { course, person } => people::remove(config, &course.into(), &person.into()).await,
     }
 }
