@@ -96,8 +96,14 @@ fn check(files: &[PathBuf]) -> Result<Option<Vec<LabVersion>>> {
             Err(refused) => {
                 wrong += refused.problems.len();
                 for p in &refused.problems {
+                    // as compilers write it, so that editors jump to the line
+                    let remedy = if p.remedy.is_empty() {
+                        String::new()
+                    } else {
+                        format!("; {}", p.remedy)
+                    };
                     println!(
-                        "{}:{}: {}: found {}, expected {}",
+                        "{}:{}: {}: found {}, expected {}{remedy}",
                         path.display(),
                         p.line,
                         p.field,
