@@ -38,6 +38,7 @@ macro_rules! store_contract {
         $crate::store_contract!(@stage $open, launch:
             it_answers
             the_last_published_version_is_the_latest_and_all_stay
+            a_withdrawn_lab_is_out_of_every_list_and_back_as_it_was_when_published_again
             courses_and_plans_are_as_they_were_last_put
             a_link_is_fresh_once
             a_bearer_opens_its_login_until_it_expires
