@@ -36,7 +36,8 @@ pub(crate) async fn withdraw(tx: &mut Tx, lab: &LabId) -> Result<bool, Failure> 
 
 pub(crate) async fn last(conn: &mut AnyConnection, lab: &LabId) -> Result<Option<LabVersion>, Failure> {
     sqlx::query(
-        "SELECT digest, source, file FROM lab_version WHERE lab = $1 ORDER BY published_at DESC, digest LIMIT 1",
+        "SELECT v.digest, v.source, v.file FROM lab_version v LEFT JOIN lab ON lab.latest = v.digest WHERE v.lab = $1
+         ORDER BY CASE WHEN lab.id IS NULL THEN 1 ELSE 0 END, v.published_at DESC, v.digest LIMIT 1",
     )
     .bind(lab.as_str())
     .fetch_optional(conn)

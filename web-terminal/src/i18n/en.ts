@@ -268,6 +268,7 @@ export const en = {
   'frozen.text': 'Nothing is lost and nothing is counted. It goes on by itself, in the same consoles, as soon as you have time again: redeem a code, or ask your course team.',
   'frozen.left': 'It is kept for {time}.',
   'lab.spent': '{n} % used',
+  'lab.spent-line': '{n} % of your lab time is used',
   'lab.spent-text': 'Most of your lab time in this course is used. When it runs out, the lab pauses and keeps its state. A code adds time.',
   'lab.limit.frozen': 'paused',
   'error.daily-cap': 'Your lab time of today is used.',

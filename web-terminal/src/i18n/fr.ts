@@ -272,6 +272,7 @@ export const fr: Record<Key, string> = {
   'frozen.text': 'Rien n’est perdu et rien n’est décompté. Il reprend de lui-même, dans les mêmes consoles, dès que vous avez de nouveau du temps : utilisez un code, ou demandez à l’équipe du cours.',
   'frozen.left': 'Il est conservé pendant {time}.',
   'lab.spent': '{n} % utilisés',
+  'lab.spent-line': '{n} % de votre temps de TP est utilisé',
   'lab.spent-text': 'Vous avez utilisé la plus grande partie de votre temps de TP dans ce cours. À la fin, le TP se met en pause et garde son état. Un code ajoute du temps.',
   'lab.limit.frozen': 'en pause',
   'error.daily-cap': 'Votre temps de TP du jour est utilisé.',

@@ -83,11 +83,11 @@ impl App {
         Ok(self.ports.store.lab_list().await?)
     }
 
-    /// The latest version of a lab.
+    /// The latest version of a lab, also of one that is withdrawn: the pages of those who run it still, and of what they did in it, show it.
     pub async fn lab_get(&self, lab: &LabId) -> Result<LabVersion, AppError> {
         self.ports
             .store
-            .lab_latest(lab)
+            .lab_last(lab)
             .await?
             .ok_or_else(|| AppError::not_found("the lab"))
     }

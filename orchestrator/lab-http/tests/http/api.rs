@@ -82,6 +82,8 @@ async fn a_withdrawn_lab_is_refused_by_name_to_all_but_those_who_run_it() {
         (again.status, again.json()["id"].clone()),
         (StatusCode::OK, json!(session))
     );
+    let page = kit.get(&format!("/api/v1/labs/{LAB}"), Some(&bearer)).await;
+    assert_eq!(page.status, StatusCode::OK, "their page shows its instructions");
     let own = kit.link(&kit.claims("ana", Role::Learner));
     assert_eq!(
         kit.post("/api/v1/launch", None, launch(&own)).await.status,
