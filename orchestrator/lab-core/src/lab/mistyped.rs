@@ -111,7 +111,7 @@ fn unknown(line: usize, path: &str, name: &str, expected: &str, what: &str) -> L
     }
 }
 
-/// `string "one"`, `integer `-3``, `map`: as it was written.
+/// What the parser found, which it names with its kind (a string, an integer), as it was written.
 fn kind_found(found: &str) -> String {
     let found = found.trim_start_matches("found ");
     let what = found
