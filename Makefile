@@ -12,7 +12,9 @@ export LABWIRE_BIN ?= $(TARGET)/release
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-demo: tools engine images web build-release ## everything, then the product with seeded data and a table of links (DEMO_BOTS=20 adds learners who type)
+demo: ## everything, then the product with seeded data and a table of links (DEMO_BOTS=20 adds learners who type)
+	@MAKE='$(MAKE)' scripts/steps 'tools: what it is built with' 'engine: an engine that runs containers' 'web: the pages' \
+	  'build-release: the programs (the longest step)' 'images: the labs and the machines in them'
 	@scripts/demo
 
 demo-stop: ## ends the demo's labs that still run after Ctrl-C (its data stays)

@@ -23,6 +23,14 @@ const _: () = assert!(TASKS_SHUTDOWN_MAX.as_secs() <= SHUTDOWN_MAX.as_secs());
 /// What has expired is dropped this often; nothing waits for it.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
+/// Lets what is under way end, for `most` at the longest, and cuts the rest short: how many that were.
+pub(crate) async fn end_within<T: 'static>(most: Duration, work: &mut JoinSet<T>) -> usize {
+    let ended = tokio::time::timeout(most, async { while work.join_next().await.is_some() {} }).await;
+    let left = if ended.is_ok() { 0 } else { work.len() };
+    work.shutdown().await;
+    left
+}
+
 /// A background task that ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskDied {

@@ -150,6 +150,9 @@ fn next_step(code: &str, status: StatusCode) -> &'static str {
         "launch-unknown-key" | "launch-foreign-audience" | "launch-lab-missing" => {
             "tell your teacher: the course's link must be renewed"
         }
+        "launch-lab-withdrawn" | "lab-withdrawn" => {
+            "ask your course team which lab takes its place; what you did in it stays on your page"
+        }
         "no-plan" => {
             "tell your course team that you have no plan; meanwhile redeem a voucher, or watch the recorded demonstration"
         }

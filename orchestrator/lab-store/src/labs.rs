@@ -1,4 +1,5 @@
-//! Lab versions.
+//! Lab versions, which stay; and what is published of them: a row of `lab` names the version that is launched, and a lab without one is
+//! withdrawn.
 
 use crate::{db::Tx, error::Failure, row};
 use lab_core::{LabDigest, LabId, Timestamp, lab::LabVersion};
@@ -8,7 +9,7 @@ pub(crate) async fn publish(tx: &mut Tx, (lab, at): &(LabVersion, Timestamp)) ->
     let file = serde_json::to_string(&lab.file).map_err(|e| Failure::Unreadable(format!("lab file: {e}")))?;
     sqlx::query(
         "INSERT INTO lab_version (digest, lab, source, file, published_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (digest) DO NOTHING",
+         ON CONFLICT (digest) DO UPDATE SET published_at = excluded.published_at",
     )
     .bind(lab.digest.as_str())
     .bind(lab.file.id.as_str())
@@ -23,6 +24,26 @@ pub(crate) async fn publish(tx: &mut Tx, (lab, at): &(LabVersion, Timestamp)) ->
         .execute(tx.conn())
         .await?;
     Ok(())
+}
+
+pub(crate) async fn withdraw(tx: &mut Tx, lab: &LabId) -> Result<bool, Failure> {
+    let gone = sqlx::query("DELETE FROM lab WHERE id = $1")
+        .bind(lab.as_str())
+        .execute(tx.conn())
+        .await?;
+    Ok(gone.rows_affected() > 0)
+}
+
+pub(crate) async fn last(conn: &mut AnyConnection, lab: &LabId) -> Result<Option<LabVersion>, Failure> {
+    sqlx::query(
+        "SELECT v.digest, v.source, v.file FROM lab_version v LEFT JOIN lab ON lab.latest = v.digest WHERE v.lab = $1
+         ORDER BY CASE WHEN lab.id IS NULL THEN 1 ELSE 0 END, v.published_at DESC, v.digest LIMIT 1",
+    )
+    .bind(lab.as_str())
+    .fetch_optional(conn)
+    .await?
+    .map(|row| read(&row))
+    .transpose()
 }
 
 pub(crate) async fn version(conn: &mut AnyConnection, digest: &LabDigest) -> Result<Option<LabVersion>, Failure> {

@@ -22,15 +22,25 @@ pub(crate) async fn course_put(tx: &mut Tx, course: &Course) -> Result<(), Failu
 
 pub(crate) async fn course_list(conn: &mut AnyConnection) -> Result<Vec<Course>, Failure> {
     let rows = sqlx::query("SELECT id, title FROM course").fetch_all(conn).await?;
-    let read = |r| {
-        Ok(Course {
-            id: row::text(r, "id")?.into(),
-            title: row::text(r, "title")?,
-        })
-    };
-    let mut courses = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    let mut courses = rows.iter().map(course_read).collect::<Result<Vec<_>, Failure>>()?;
     courses.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(courses)
+}
+
+pub(crate) async fn course_get(conn: &mut AnyConnection, course: &CourseId) -> Result<Option<Course>, Failure> {
+    sqlx::query("SELECT id, title FROM course WHERE id = $1")
+        .bind(course.as_str())
+        .fetch_optional(conn)
+        .await?
+        .map(|row| course_read(&row))
+        .transpose()
+}
+
+fn course_read(r: &AnyRow) -> Result<Course, Failure> {
+    Ok(Course {
+        id: row::text(r, "id")?.into(),
+        title: row::text(r, "title")?,
+    })
 }
 
 pub(crate) async fn redeem(

@@ -49,6 +49,7 @@ impl Default for StoreOptions {
 pub struct SqlStore {
     pub(crate) db: Db,
     hints: Hints,
+    made: bool,
 }
 
 impl std::fmt::Debug for SqlStore {
@@ -62,15 +63,23 @@ impl SqlStore {
     /// Opens `sqlite:PATH` (made when missing), `sqlite::memory:` or `postgres://user:password@host/database`.
     pub async fn open(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
         let db = Db::connect(url).await?;
-        if options.migrate {
-            migrate::run(&db).await?;
+        let made = if options.migrate {
+            let (before, _) = migrate::run(&db).await?;
+            before == 0
         } else {
             migrate::check(&db).await?;
-        }
+            false
+        };
         Ok(Self {
+            made,
             hints: Hints::new(url, db.dialect()),
             db,
         })
+    }
+
+    /// Whether there was nothing before this opened it: a new file, or a database without tables.
+    pub fn is_new(&self) -> bool {
+        self.made
     }
 
     /// Brings the schema up to date and does nothing else: the version before and after.
@@ -158,6 +167,12 @@ impl Store for SqlStore {
     async fn lab_latest(&self, lab: &LabId) -> Result<Option<LabVersion>, StoreError> {
         read!(self, "lab_latest", labs::latest, lab)
     }
+    async fn lab_withdraw(&self, lab: &LabId) -> Result<bool, StoreError> {
+        write!(self, "lab_withdraw", lab.clone(), labs::withdraw)
+    }
+    async fn lab_last(&self, lab: &LabId) -> Result<Option<LabVersion>, StoreError> {
+        read!(self, "lab_last", labs::last, lab)
+    }
     async fn lab_list(&self) -> Result<Vec<LabVersion>, StoreError> {
         read!(self, "lab_list", labs::list)
     }
@@ -167,6 +182,9 @@ impl Store for SqlStore {
     }
     async fn course_list(&self) -> Result<Vec<Course>, StoreError> {
         read!(self, "course_list", launch::course_list)
+    }
+    async fn course_get(&self, course: &CourseId) -> Result<Option<Course>, StoreError> {
+        read!(self, "course_get", launch::course_get, course)
     }
     async fn launch_redeem(&self, id: LaunchId, at: Timestamp, keep_until: Timestamp) -> Result<Redeem, StoreError> {
         write!(self, "launch_redeem", (id, at, keep_until), launch::redeem)

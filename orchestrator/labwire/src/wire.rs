@@ -56,16 +56,17 @@ const MIGRATED_LOOK: Duration = Duration::from_secs(2);
 /// The database, brought up to date where this program may. A file that was not there is said aloud: a grant in a database that no
 /// server uses helps nobody.
 pub async fn store(config: &Config) -> Result<Arc<SqlStore>> {
-    let url = config.database.expose_secret();
-    let file = url
-        .strip_prefix("sqlite:")
-        .map(|rest| rest.split('?').next().unwrap_or(rest));
-    if let Some(file) = file.filter(|f| *f != ":memory:" && !Path::new(f).exists()) {
-        eprintln!(
-            "labwire: {file} was not there: a new, empty database is made. Another one is meant? Give --config FILE"
-        );
+    let store = open(config).await?.context(CANNOT_OPEN)?;
+    if store.is_new() {
+        let url = config.database.expose_secret();
+        let what = match url.strip_prefix("sqlite:") {
+            Some(rest) => format!("{} was not there", rest.split('?').next().unwrap_or(rest)),
+            // its address may hold a password
+            None => "the database was empty".to_owned(),
+        };
+        eprintln!("labwire: {what}: a new, empty one is made. Another one is meant? Give --config FILE");
     }
-    Ok(Arc::new(open(config).await?.context(CANNOT_OPEN)?))
+    Ok(Arc::new(store))
 }
 
 /// The database as by [`store`], or as soon as somebody else has brought it up to date.

@@ -9,3 +9,5 @@ mod cli;
 mod login;
 #[path = "labwire/lti.rs"]
 mod lti;
+#[path = "labwire/scripts.rs"]
+mod scripts;

@@ -57,6 +57,26 @@ test('without lab time there is the lab, a demonstration, and how to get to run 
   assert.deepEqual(page.problems.filter((one) => !/status of 403/.test(one)), []);
 });
 
+test('on a phone, the word that most of the time is used leaves the title its room', async () => {
+  labwire.cli('grant', '--learner', 'phone', '--course', 'net', '--plan', 'QUALIFYING', '--seconds', '150');
+  const page = await labwire.tab({ width: 360, height: 740 });
+  await page.goto(labwire.link('--learner', 'phone', '--name', 'Phone', '--lab', 'static-routes'));
+  await part(page, 'workbench').waitFor();
+  const spent = part(page, 'time-spent');
+  await spent.waitFor({ timeout: 150_000 });
+  await labwire.shot(page, 'phone-time-spent');
+  const [title, badge, left] = await Promise.all([part(page, 'title'), spent, part(page, 'time-left')].map((one) => one.boundingBox()));
+  assert.ok(badge.y >= title.y + title.height, 'a line of its own, below the title');
+  assert.ok(title.width >= 100, `the title has ${title.width} px of 360`);
+  assert.ok(left.x + left.width <= 360, 'the rest of the time is inside the page');
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360, 'nothing is wider than the phone');
+  await spent.locator('summary').click();
+  await labwire.shot(page, 'phone-time-spent-open');
+  assert.deepEqual(await barriers(page), []);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
 test('two minutes before the time is used up, the page warns', async () => {
   labwire.cli('grant', '--learner', 'denis', '--course', 'net', '--plan', 'QUALIFYING', '--seconds', '120');
   const page = await labwire.tab();
@@ -136,4 +156,19 @@ test('operations stops a session, and the learner is told by whom', async () => 
   await part(emilie, 'ended').filter({ hasText: 'Your course team stopped the lab' }).waitFor({ timeout: 60_000 });
   assert.deepEqual(emilie.problems, []);
   assert.deepEqual(page.problems, []);
+});
+
+test('a lab that was withdrawn says so, and what to do next, in French and in English', async () => {
+  const links = ['ada', 'bea'].map((id) => labwire.link('--learner', id, '--name', id, '--lab', 'static-routes'));
+  assert.match(labwire.cli('lab', 'withdraw', 'static-routes'), /nobody can start it/);
+  const [french, english] = [await refusal(links[0], 'fr-FR'), await refusal(links[1], 'en-GB')];
+  assert.deepEqual([french.code, english.code], ['launch-lab-withdrawn', 'launch-lab-withdrawn']);
+  assert.match(french.text, /Ce TP a été retiré.*Demandez à l’équipe du cours/s);
+  assert.match(english.text, /This lab was withdrawn.*which lab takes its place/s);
+  assert.match(labwire.cli('lab', 'withdraw', 'static-routes', '--undo'), /published again/);
+  // the link was not used up
+  const page = await labwire.tab();
+  await page.goto(links[1]);
+  await page.waitForURL(/\/lab/);
+  await page.context().close();
 });

@@ -3,12 +3,12 @@
 use super::access::owns;
 use crate::{App, AppError, provisioning::has_pool};
 use lab_core::{
-    CourseId, LabId, PlanId, SessionId,
+    CourseId, LabId, PlanId, SessionId, Subject,
     entitlement::{GrantBalance, HOLD_CHUNK_SECS, MINIMUM_TO_START_SECS, Plan, Refusal, Withheld, lapsed, source},
     journal::CheckOutcome,
     lab::LabVersion,
     launch::{Login, Reach, Role},
-    port::{Admission, AdmitRequest, Session, SessionFilter},
+    port::{Admission, AdmitRequest, ErrorKind, Session, SessionFilter},
 };
 use std::collections::HashMap;
 
@@ -71,13 +71,7 @@ impl App {
 
     /// As the settings, its platform or whoever gave it dates named it.
     async fn course_title(&self, course: &CourseId) -> Result<Option<String>, AppError> {
-        let known = self
-            .ports
-            .store
-            .course_list()
-            .await?
-            .into_iter()
-            .find(|c| c.id == *course);
+        let known = self.ports.store.course_get(course).await?;
         // a launch that told no title left the id in its place
         Ok(known
             .map(|c| c.title)
@@ -89,11 +83,11 @@ impl App {
         Ok(self.ports.store.lab_list().await?)
     }
 
-    /// The latest version of a lab.
+    /// The latest version of a lab, also of one that is withdrawn: the pages of those who run it still, and of what they did in it, show it.
     pub async fn lab_get(&self, lab: &LabId) -> Result<LabVersion, AppError> {
         self.ports
             .store
-            .lab_latest(lab)
+            .lab_last(lab)
             .await?
             .ok_or_else(|| AppError::not_found("the lab"))
     }
@@ -114,7 +108,9 @@ impl App {
         if let Err(refusal) = self.plan_has_labs(login).await {
             return Err(self.because(login, refusal).await?);
         }
-        let version = self.lab_get(lab).await?;
+        let Some(version) = self.ports.store.lab_latest(lab).await? else {
+            return self.unpublished(login, lab).await;
+        };
         // a chunk beyond the lab's maximum would only keep time from the learner's other labs
         let lab_max = i64::try_from(version.file.time.max.secs).unwrap_or(i64::MAX);
         let test_run = login.is_test_run();
@@ -149,17 +145,42 @@ impl App {
     /// The learner's run of a lab that another link opened: they may go back to it, as who runs as many labs as their plan allows is told to.
     /// A link starts its own lab only.
     async fn running(&self, login: &Login, lab: &LabId) -> Result<Started, AppError> {
+        let session = self.live_run(&login.subject, Some(&login.course), lab).await?;
+        let session = session
+            .ok_or_else(|| AppError::not_allowed("this link opens another lab; open the link of the lab you want"))?;
+        Ok(Started { session, new: false })
+    }
+
+    /// A person's run of a lab that is under way; without a course, in any.
+    pub(crate) async fn live_run(
+        &self,
+        subject: &Subject,
+        course: Option<&CourseId>,
+        lab: &LabId,
+    ) -> Result<Option<Session>, AppError> {
         let filter = SessionFilter {
-            course: Some(login.course.clone()),
-            subject: Some(login.subject.clone()),
+            course: course.cloned(),
+            subject: Some(subject.clone()),
             lab: Some(lab.clone()),
             live: true,
             limit: 1,
         };
-        let session = self.ports.store.session_list(&filter).await?.pop();
-        let session = session
-            .ok_or_else(|| AppError::not_allowed("this link opens another lab; open the link of the lab you want"))?;
-        Ok(Started { session, new: false })
+        Ok(self.ports.store.session_list(&filter).await?.pop())
+    }
+
+    /// Of a lab that is not published: who runs it since before it was withdrawn goes back to it, nobody begins it.
+    async fn unpublished(&self, login: &Login, lab: &LabId) -> Result<Started, AppError> {
+        if let Some(session) = self.live_run(&login.subject, Some(&login.course), lab).await? {
+            return Ok(Started { session, new: false });
+        }
+        match self.ports.store.lab_last(lab).await? {
+            Some(_) => Err(AppError::refused(
+                ErrorKind::Denied,
+                "lab-withdrawn",
+                "this lab was withdrawn: it cannot be started any more",
+            )),
+            None => Err(AppError::not_found("the lab")),
+        }
     }
 
     /// The same refusal, or the better reason why somebody has no labs: what their launch was not given, or a sponsor who no longer says

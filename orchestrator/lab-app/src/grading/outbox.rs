@@ -8,7 +8,11 @@ use super::{
     send::Sender,
     turn::{Ended, Turn},
 };
-use crate::{AppError, Metrics, Ports, Settings, lease::Leased, tasks::part_of};
+use crate::{
+    AppError, Metrics, Ports, Settings,
+    lease::Leased,
+    tasks::{end_within, part_of},
+};
 use lab_core::{
     grading::{HELD_AFTER, retry_within},
     launch::lti::RegistrationId,
@@ -78,14 +82,10 @@ impl Outbox {
                 () = tokio::time::sleep(TICK) => {}
             }
         }
-        let drained = tokio::time::timeout(DRAIN_MAX, async { while self.work.join_next().await.is_some() {} });
-        if drained.await.is_err() {
-            tracing::info!(
-                platforms = self.work.len(),
-                "grades under way are sent again by the next process"
-            );
+        let platforms = end_within(DRAIN_MAX, &mut self.work).await;
+        if platforms > 0 {
+            tracing::info!(platforms, "grades under way are sent again by the next process");
         }
-        self.work.shutdown().await;
         self.lease.release(&self.ports).await;
         self.gauge(GradeCounts::default());
     }

@@ -56,7 +56,13 @@ impl App {
         if let Some(lab) = &claims.lab
             && self.ports.store.lab_latest(lab).await?.is_none()
         {
-            return Err(LaunchRefusal::LabMissing.into());
+            if self.ports.store.lab_last(lab).await?.is_none() {
+                return Err(LaunchRefusal::LabMissing.into());
+            }
+            // who runs it since before it was withdrawn keeps it, and comes back to it by a link
+            if self.live_run(&claims.sub, Some(&claims.course), lab).await?.is_none() {
+                return Err(LaunchRefusal::LabWithdrawn.into());
+            }
         }
         // kept a day longer than the link, so that clocks that differ cannot make it usable again
         let keep_until = Timestamp::from_secs(claims.exp).plus(Duration::from_hours(24));

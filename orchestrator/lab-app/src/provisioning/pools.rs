@@ -16,7 +16,7 @@ use super::{
     pool_work::{self, Done, Kind},
     step::READY_GRACE,
 };
-use crate::{AppError, Metrics, Ports, Settings, launch::mint::uuid7, lease::Leased};
+use crate::{AppError, Metrics, Ports, Settings, launch::mint::uuid7, lease::Leased, tasks::end_within};
 use lab_core::{
     LabDigest, LabId, SandboxId, SessionId,
     lab::LabVersion,
@@ -122,14 +122,10 @@ impl Pools {
                 }
             }
         }
-        let drained = tokio::time::timeout(DRAIN_MAX, async { while self.work.join_next().await.is_some() {} });
-        if drained.await.is_err() {
-            tracing::warn!(
-                work = self.work.len(),
-                "pool work cut short; the next process repeats it"
-            );
+        let work = end_within(DRAIN_MAX, &mut self.work).await;
+        if work > 0 {
+            tracing::warn!(work, "pool work cut short; the next process repeats it");
         }
-        self.work.shutdown().await;
         self.lease.release(&self.ports).await;
         self.metrics.pool_sandboxes.reset();
     }

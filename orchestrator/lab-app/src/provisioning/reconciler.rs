@@ -373,15 +373,9 @@ impl<H: SessionHubs> Reconciler<H> {
     }
 
     async fn drain(&mut self) {
-        let drained = tokio::time::timeout(DRAIN_MAX, async {
-            while self.operations.join_next().await.is_some() {}
-        });
-        if drained.await.is_err() {
-            tracing::warn!(
-                operations = self.operations.len(),
-                "operations cut short; the next process repeats them"
-            );
+        let operations = crate::tasks::end_within(DRAIN_MAX, &mut self.operations).await;
+        if operations > 0 {
+            tracing::warn!(operations, "operations cut short; the next process repeats them");
         }
-        self.operations.shutdown().await;
     }
 }

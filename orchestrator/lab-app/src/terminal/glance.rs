@@ -10,7 +10,7 @@ pub struct Glance {
     /// Output bytes of all terminals so far: a picture taken at the same number is still right.
     pub output: u64,
     pub last_command: Option<String>,
-    /// Last command or newly passed check, our clock.
+    /// When the learner last entered a command, or a check passed that had not before; our clock.
     pub progress_at: Option<Timestamp>,
     /// True while the agent cannot be reached after it was.
     pub away: bool,

@@ -19,6 +19,9 @@ use lab_core::{
 };
 use std::{collections::BTreeSet, time::Duration};
 
+/// The role of a seat's holder who is the session's own learner.
+const LEARNER: &str = "learner";
+
 /// Outcomes on their way to the store: every check of a large lab, twice. More is an agent that plays tricks.
 const WRITES_MAX: usize = 256;
 
@@ -322,19 +325,30 @@ impl Hub {
                 });
                 touched.insert(terminal);
             }
-            Event::Command(command) if fresh => self.on_command_entered(terminal, command, time_us),
+            Event::Command(command) if fresh => self.on_command_record(terminal, command, time_us),
             Event::Seat(seat) if after_welcome => self.on_seat(terminal, seat),
             _ => {}
         }
     }
 
-    fn on_command_entered(&mut self, terminal: TerminalIndex, command: Command, at_us: u64) {
-        let now = self.ports.clock.now();
-        self.glance.send_modify(|g| {
-            g.last_command = Some(command.text.clone());
-            g.progress_at = Some(now);
-            g.terminal = terminal;
-        });
+    /// A command was entered, or has ended. Only what the learner enters is progress: a ping that ends by itself after ten minutes says
+    /// nothing of them, and what a teacher types at their console hides that they are stuck.
+    fn on_command_record(&mut self, terminal: TerminalIndex, command: Command, at_us: u64) {
+        let entered = command.status.is_none() && command.took_us.is_none();
+        let helped = self.consoles[terminal as usize]
+            .seat
+            .as_ref()
+            .is_some_and(|s| s.role != LEARNER);
+        if entered {
+            let now = self.ports.clock.now();
+            self.glance.send_modify(|g| {
+                g.last_command = Some(command.text.clone());
+                g.terminal = terminal;
+                if !helped && !command.text.trim().is_empty() {
+                    g.progress_at = Some(now);
+                }
+            });
+        }
         self.tell_all(&ToBrowser::Command {
             terminal,
             command,

@@ -122,6 +122,36 @@ async fn a_new_version_drains_the_old_ones_and_is_made_instead() {
 }
 
 #[tokio::test]
+async fn the_warm_sandboxes_of_a_withdrawn_lab_go_and_come_back_with_it() {
+    let mut desk = Desk::with(settings(2)).await;
+    desk.settle_pools().await;
+    let id = desk.click("ada", 3600).await;
+    let version = desk.store.lab_latest(&"tiny".into()).await.unwrap().unwrap();
+    assert!(desk.store.lab_withdraw(&"tiny".into()).await.unwrap());
+    desk.settle_pools().await;
+    desk.pass(MINUTE);
+    desk.settle_pools().await;
+    assert!(
+        states(&desk).await.iter().all(|s| *s == PoolState::Claimed),
+        "{:?}",
+        states(&desk).await
+    );
+    assert_eq!(
+        sandboxes(&desk).await,
+        [desk.session(id).await.sandbox],
+        "that of who runs it stays"
+    );
+    desk.store.lab_publish(&version, desk.clock.now()).await.unwrap();
+    desk.settle_pools().await;
+    let ready = states(&desk)
+        .await
+        .into_iter()
+        .filter(|s| *s == PoolState::Ready)
+        .count();
+    assert_eq!(ready, 2);
+}
+
+#[tokio::test]
 async fn a_class_has_its_sandboxes_ten_minutes_before_and_they_go_after_it() {
     let mut settings = settings(0);
     let now = lab_testkit::ManualClock::default().now();

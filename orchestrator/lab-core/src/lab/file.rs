@@ -274,8 +274,8 @@ pub enum NetworkPolicy {
 }
 
 /// A duration written `90s`, `45m` or `2h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(into = "String")]
 #[schemars(with = "String")]
 pub struct Span {
     pub secs: u64,
@@ -291,10 +291,29 @@ impl From<Span> for String {
     }
 }
 
+/// By hand, and not from a `String` that is read before: so the parser names the field itself in its error, not what it stands in.
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl serde::de::Visitor<'_> for Written {
+            type Value = Span;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(EXPECTED)
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Span, E> {
+                Span::try_from(text.to_owned()).map_err(E::custom)
+            }
+        }
+        d.deserialize_str(Written)
+    }
+}
+
+const EXPECTED: &str = "a duration like 90s, 45m or 2h";
+
 impl TryFrom<String> for Span {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let bad = || format!("found {text:?}, expected a duration like 90s, 45m or 2h");
+        let bad = || format!("found {text:?}, expected {EXPECTED}");
         let unit = text.chars().last().ok_or_else(bad)?;
         let factor = match unit {
             's' => 1,

@@ -29,8 +29,17 @@ pub(super) fn line_of(text: &str, path: &str) -> usize {
     (1..=all.len()).rev().find_map(|n| find(text, &all[..n])).unwrap_or(1)
 }
 
+/// Line of the second time that a map has the last step of `path`, a key; of the first when there is one only.
+pub(super) fn line_of_second(text: &str, path: &str) -> usize {
+    seek(text, Seek(&steps(path), 1)).unwrap_or_else(|| line_of(text, path))
+}
+
 fn find(text: &str, path: &[Step]) -> Option<usize> {
-    match Seek(path).deserialize(serde_yaml::Deserializer::from_str(text)) {
+    seek(text, Seek(path, 0))
+}
+
+fn seek(text: &str, seek: Seek<'_>) -> Option<usize> {
+    match seek.deserialize(serde_yaml::Deserializer::from_str(text)) {
         Err(e) if e.to_string().contains(FOUND) => e.location().map(|l| l.line()),
         _ => None,
     }
@@ -38,7 +47,8 @@ fn find(text: &str, path: &[Step]) -> Option<usize> {
 
 const FOUND: &str = "labwire: the field is here";
 
-struct Seek<'p>(&'p [Step]);
+/// The path that is left, and how many times its last step is passed over.
+struct Seek<'p>(&'p [Step], usize);
 
 impl<'de> DeserializeSeed<'de> for Seek<'_> {
     type Value = ();
@@ -58,10 +68,12 @@ impl<'de> Visitor<'de> for Seek<'_> {
         let Some((Step::Key(want), rest)) = self.0.split_first() else {
             return Err(A::Error::custom(FOUND));
         };
+        let mut skip = if rest.is_empty() { self.1 } else { 0 };
         while let Some(key) = map.next_key::<String>()? {
-            if key == *want {
-                return map.next_value_seed(Seek(rest));
+            if key == *want && skip == 0 {
+                return map.next_value_seed(Seek(rest, self.1));
             }
+            skip -= usize::from(key == *want);
             map.next_value::<IgnoredAny>()?;
         }
         Err(A::Error::custom("not there"))
@@ -76,7 +88,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
                 return Err(A::Error::custom("not there"));
             }
         }
-        seq.next_element_seed(Seek(rest))?
+        seq.next_element_seed(Seek(rest, self.1))?
             .ok_or_else(|| A::Error::custom("not there"))
     }
 
@@ -117,5 +129,9 @@ mod tests {
         // what is missing is reported at its nearest parent
         assert_eq!(line_of(text, "list[1].z"), 5);
         assert_eq!(line_of(text, "nothing"), 1);
+        let twice = "a: 1\nb:\n  - x: 1\n    y: 2\n    x: 3\na: 4\n";
+        assert_eq!(line_of_second(twice, "a"), 6);
+        assert_eq!(line_of_second(twice, "b[0].x"), 5);
+        assert_eq!(line_of_second(twice, "b[0].y"), 4);
     }
 }

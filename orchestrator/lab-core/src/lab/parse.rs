@@ -1,6 +1,6 @@
 //! From a lab file's bytes to a checked version.
 
-use super::{LabFile, locate, rules};
+use super::{LabFile, locate, mistyped, rules, unreadable};
 use crate::{
     LabDigest, SessionId,
     agent::{AgentSpec, CheckSpec, LabFileEntry, PROTOCOL_VERSION, TerminalSpec},
@@ -26,6 +26,8 @@ pub struct LabProblem {
     /// What was found, cut to one line.
     pub found: String,
     pub expected: String,
+    /// What to do; empty where `expected` says it.
+    pub remedy: String,
 }
 
 impl std::fmt::Display for LabProblem {
@@ -34,7 +36,11 @@ impl std::fmt::Display for LabProblem {
             f,
             "line {}: {}: found {}, expected {}",
             self.line, self.field, self.found, self.expected
-        )
+        )?;
+        if self.remedy.is_empty() {
+            return Ok(());
+        }
+        write!(f, "; {}", self.remedy)
     }
 }
 
@@ -55,23 +61,12 @@ impl LabVersion {
             name: name.to_owned(),
             problems: vec![problem],
         };
-        if source.len() > limits::LAB_FILE_BYTES_MAX {
-            return Err(refuse(LabProblem {
-                line: 0,
-                field: "(file)".into(),
-                found: format!("{} bytes", source.len()),
-                expected: format!("at most {} bytes", limits::LAB_FILE_BYTES_MAX),
-            }));
+        let text = text(source).map_err(refuse)?;
+        // all of it is read before any of it is judged: a slip of the text makes fields seem missing that are there
+        if let Some(problem) = unreadable::problem(text) {
+            return Err(refuse(problem));
         }
-        let text = std::str::from_utf8(source).map_err(|e| {
-            refuse(LabProblem {
-                line: source[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1,
-                field: "(file)".into(),
-                found: "bytes that are not UTF-8".into(),
-                expected: "UTF-8 text".into(),
-            })
-        })?;
-        let file: LabFile = serde_yaml::from_str(text).map_err(|e| refuse(syntax_problem(&e)))?;
+        let file: LabFile = serde_yaml::from_str(text).map_err(|e| refuse(mistyped::problem(text, &e)))?;
         let problems: Vec<LabProblem> = rules::check(&file)
             .into_iter()
             .map(|b| LabProblem {
@@ -79,6 +74,7 @@ impl LabVersion {
                 field: b.field,
                 found: b.found,
                 expected: b.expected,
+                remedy: String::new(),
             })
             .collect();
         if !problems.is_empty() {
@@ -89,7 +85,8 @@ impl LabVersion {
         }
         Ok(Self {
             digest: LabDigest(blake3::hash(source).to_hex().to_string()),
-            source: text.to_owned(),
+            // with everything that its digest is of
+            source: String::from_utf8_lossy(source).into_owned(),
             file,
         })
     }
@@ -142,28 +139,31 @@ impl LabVersion {
     }
 }
 
-/// The parser's error, taken apart into field, found and expected. Its texts read `path: what, expected what at line …`.
-fn syntax_problem(e: &serde_yaml::Error) -> LabProblem {
-    let text = e.to_string();
-    let text = text.split(" at line ").next().unwrap_or(&text);
-    let (field, rest) = match text.split_once(": ") {
-        Some((path, rest)) if !path.contains(' ') => (path, rest),
-        _ => ("(file)", text),
+/// The file as text, without the mark that some editors of Windows put before it.
+fn text(source: &[u8]) -> Result<&str, LabProblem> {
+    let refuse = |line, found: String, expected: String, remedy: &str| LabProblem {
+        line,
+        field: "(file)".into(),
+        found,
+        expected,
+        remedy: remedy.into(),
     };
-    let (found, expected) = match rest.split_once(", expected ") {
-        Some((found, expected)) => (found, expected),
-        // errors of our own `TryFrom` types say both in full
-        None => match rest.strip_prefix("missing field ") {
-            Some(name) => ("nothing", name),
-            None => (rest, "lab file format 1 (`labwire lab schema` prints it)"),
-        },
-    };
-    LabProblem {
-        line: e.location().map_or(0, |l| l.line()),
-        field: field.to_owned(),
-        found: found.trim_start_matches("found ").to_owned(),
-        expected: expected.to_owned(),
+    if source.len() > limits::LAB_FILE_BYTES_MAX {
+        let most = format!("at most {} bytes", limits::LAB_FILE_BYTES_MAX);
+        let remedy = "put large files into the image instead of `files`";
+        return Err(refuse(1, format!("{} bytes or more", source.len()), most, remedy));
     }
+    let text = std::str::from_utf8(source).map_err(|e| {
+        let line = source[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        let (found, expected) = ("bytes that are not UTF-8".into(), "UTF-8 text".into());
+        refuse(
+            line,
+            found,
+            expected,
+            "save the file anew as UTF-8 (an editor's \"save as\")",
+        )
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// JSON Schema of the lab file, for editors.
@@ -172,10 +172,10 @@ pub fn lab_schema() -> serde_json::Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const GOOD: &str = r#"labwire: 1
+    pub(in crate::lab) const GOOD: &str = r#"labwire: 1
 id: tiny
 title: {en: Tiny, fr: Petit}
 summary: {en: One host., fr: Un hôte.}
@@ -196,7 +196,7 @@ checks:
 time: {planned: 5m, max: 1h, idle: 20m}
 "#;
 
-    fn problems(text: &str) -> Vec<LabProblem> {
+    pub(in crate::lab) fn problems(text: &str) -> Vec<LabProblem> {
         LabVersion::parse("lab.yaml", text.as_bytes()).map_or_else(|e| e.problems, |_| Vec::new())
     }
 
@@ -207,6 +207,10 @@ time: {planned: 5m, max: 1h, idle: 20m}
         assert_eq!(one.file, two.file);
         assert_ne!(one.digest, two.digest);
         assert_eq!(one.digest.as_str().len(), 64);
+        // some editors of Windows put a mark before the text: the same lab, another version
+        let marked = LabVersion::parse("c", format!("\u{feff}{GOOD}").as_bytes()).unwrap();
+        assert_eq!(marked.file, one.file);
+        assert_eq!(LabVersion::parse("d", marked.source.as_bytes()).unwrap(), marked);
     }
 
     #[test]
@@ -233,9 +237,13 @@ time: {planned: 5m, max: 1h, idle: 20m}
         assert_eq!((p.line, p.field.as_str()), (10, "terminals[0].kind"), "{p}");
         assert!(p.found.contains("shel") && p.expected.contains("shell"), "{p}");
         let p = &problems(&GOOD.replace("idle: 20m", "idle: soon"))[0];
-        assert_eq!((p.line, p.found.as_str()), (19, "\"soon\""), "{p}");
+        assert_eq!(
+            (p.line, p.field.as_str(), p.found.as_str()),
+            (19, "time.idle", "\"soon\""),
+            "{p}"
+        );
         let p = &problems(&GOOD.replace("image: ", "imgae: "))[0];
-        assert!(p.line == 5 && p.found.contains("imgae"), "{p}");
+        assert!(p.line == 5 && p.field == "imgae" && p.expected.contains("image"), "{p}");
         let p = &problems(&GOOD.replace("start: [sleep, infinity]\n", ""))[0];
         assert!(p.expected.contains("start"), "{p}");
     }

@@ -73,6 +73,8 @@ pub enum LaunchRefusal {
     Malformed,
     #[error("the link names a lab that is not here")]
     LabMissing,
+    #[error("the link names a lab that was withdrawn")]
+    LabWithdrawn,
 }
 
 impl LaunchRefusal {
@@ -86,6 +88,7 @@ impl LaunchRefusal {
             Self::AlreadyUsed => "launch-already-used",
             Self::Malformed => "launch-malformed",
             Self::LabMissing => "launch-lab-missing",
+            Self::LabWithdrawn => "launch-lab-withdrawn",
         }
     }
 }

@@ -271,13 +271,21 @@ pub trait Store:
     /// Adds a version (fine when it is there) and makes it the latest of its lab.
     async fn lab_publish(&self, lab: &LabVersion, at: Timestamp) -> Result<(), StoreError>;
     async fn lab_version(&self, digest: &LabDigest) -> Result<Option<LabVersion>, StoreError>;
+    /// Of a lab that is not withdrawn.
     async fn lab_latest(&self, lab: &LabId) -> Result<Option<LabVersion>, StoreError>;
-    /// The latest version of every lab, by id.
+    /// Takes a lab out of what can be launched; its versions stay, and so do sessions of them. False when it was not published. Publishing
+    /// it again undoes this.
+    async fn lab_withdraw(&self, lab: &LabId) -> Result<bool, StoreError>;
+    /// The version that was published last, also of a lab that is withdrawn since.
+    async fn lab_last(&self, lab: &LabId) -> Result<Option<LabVersion>, StoreError>;
+    /// The latest version of every lab that is not withdrawn, by id.
     async fn lab_list(&self) -> Result<Vec<LabVersion>, StoreError>;
 
     // --- launch -------------------------------------------------------------------------------------------------------
     async fn course_put(&self, course: &Course) -> Result<(), StoreError>;
     async fn course_list(&self) -> Result<Vec<Course>, StoreError>;
+    /// As it was last put; none of a course that is only described (dates, people).
+    async fn course_get(&self, course: &CourseId) -> Result<Option<Course>, StoreError>;
     /// Marks a launch token as used. `keep_until`: its expiry, after which the mark may be dropped.
     async fn launch_redeem(&self, id: LaunchId, at: Timestamp, keep_until: Timestamp) -> Result<Redeem, StoreError>;
     async fn login_create(&self, login: &Login, bearer: TokenHash) -> Result<(), StoreError>;

@@ -5,7 +5,7 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
 };
-use lab_core::launch::Role;
+use lab_core::{launch::Role, port::Store};
 use lab_testkit::Strike;
 use serde_json::json;
 use std::time::Duration;
@@ -46,6 +46,57 @@ async fn a_link_signs_in_once_and_says_why_when_it_does_not() {
         );
         assert!(!answer.json()["next"].as_str().unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_withdrawn_lab_is_refused_by_name_to_all_but_those_who_run_it() {
+    let kit = Kit::new().await;
+    let (session, bearer) = kit.session().await;
+    let late = kit.sign_in("bob", Role::Learner).await;
+    let taken = kit.store.lab_latest(&LAB.into()).await.unwrap().unwrap();
+    assert!(kit.store.lab_withdraw(&LAB.into()).await.unwrap());
+
+    let listed = kit.get("/api/v1/labs", Some(&late)).await.json();
+    assert!(
+        listed.as_array().unwrap().iter().all(|l| l["id"] != json!(LAB)),
+        "{listed}"
+    );
+    let start = async |bearer: &str| kit.post("/api/v1/sessions", Some(bearer), json!({ "lab": LAB })).await;
+    let refused = start(&late).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (StatusCode::FORBIDDEN, "lab-withdrawn")
+    );
+    assert!(!refused.json()["next"].as_str().unwrap().is_empty());
+    // a link is refused, and stays usable for when it is back
+    let link = kit.link(&kit.claims("bob", Role::Learner));
+    let launch = |link: &str| json!({ "token": link });
+    let clicked = kit.post("/api/v1/launch", None, launch(&link)).await;
+    assert_eq!(
+        (clicked.status, clicked.code().as_str()),
+        (StatusCode::UNAUTHORIZED, "launch-lab-withdrawn")
+    );
+    // who runs it goes back to it, from this tab and by their course's link
+    let again = start(&bearer).await;
+    assert_eq!(
+        (again.status, again.json()["id"].clone()),
+        (StatusCode::OK, json!(session))
+    );
+    let page = kit.get(&format!("/api/v1/labs/{LAB}"), Some(&bearer)).await;
+    assert_eq!(page.status, StatusCode::OK, "their page shows its instructions");
+    let own = kit.link(&kit.claims("ana", Role::Learner));
+    assert_eq!(
+        kit.post("/api/v1/launch", None, launch(&own)).await.status,
+        StatusCode::OK
+    );
+
+    kit.store.lab_publish(&taken, kit.now()).await.unwrap();
+    assert_eq!(
+        kit.post("/api/v1/launch", None, launch(&link)).await.status,
+        StatusCode::OK
+    );
+    let tried = start(&late).await;
+    assert_eq!(tried.code(), "no-plan", "judged as any other lab: {}", tried.text);
 }
 
 #[tokio::test]

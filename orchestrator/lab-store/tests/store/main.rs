@@ -11,4 +11,5 @@ mod schema;
 mod speed;
 mod sqlite;
 mod told;
+mod traces;
 mod writes;

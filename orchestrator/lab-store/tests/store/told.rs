@@ -1,8 +1,9 @@
 //! Whoever asks what is kept of them is told of every table that names them; and a new table has to say how, or why not.
 
 use crate::{
-    privacy::{COLUMNS, Of, SUBJECT, traces},
+    privacy::{COLUMNS, Of},
     sqlite,
+    traces::{SUBJECT, traces},
 };
 use lab_core::{
     Subject,

@@ -105,6 +105,12 @@ impl Store for FakeStore {
             Ok(s.latest.get(lab).and_then(|d| s.labs.get(d)).cloned())
         })
     }
+    async fn lab_withdraw(&self, lab: &LabId) -> Result<bool, StoreError> {
+        self.run("lab_withdraw", |s| Ok(s.latest.remove(lab).is_some()))
+    }
+    async fn lab_last(&self, lab: &LabId) -> Result<Option<LabVersion>, StoreError> {
+        self.run("lab_last", |s| Ok(s.last.get(lab).and_then(|d| s.labs.get(d)).cloned()))
+    }
     async fn lab_list(&self) -> Result<Vec<LabVersion>, StoreError> {
         self.run("lab_list", |s| {
             Ok(s.latest.values().filter_map(|d| s.labs.get(d)).cloned().collect())
@@ -116,6 +122,9 @@ impl Store for FakeStore {
             s.titles.insert(course.id.clone(), course.clone());
             Ok(())
         })
+    }
+    async fn course_get(&self, course: &CourseId) -> Result<Option<Course>, StoreError> {
+        self.run("course_get", |s| Ok(s.titles.get(course).cloned()))
     }
     async fn course_list(&self) -> Result<Vec<Course>, StoreError> {
         self.run("course_list", |s| Ok(s.titles.values().cloned().collect()))

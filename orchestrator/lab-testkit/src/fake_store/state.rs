@@ -25,6 +25,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) struct State {
     pub labs: HashMap<LabDigest, LabVersion>,
     pub latest: BTreeMap<LabId, LabDigest>,
+    /// As `latest`, and withdrawn ones too.
+    pub last: BTreeMap<LabId, LabDigest>,
     pub titles: BTreeMap<CourseId, Course>,
     pub courses: super::courses::CourseTables,
     pub redeemed: HashMap<LaunchId, (Timestamp, Timestamp)>,
@@ -84,6 +86,7 @@ pub(super) struct RecordingRow {
 impl State {
     pub fn lab_publish(&mut self, lab: LabVersion) {
         self.latest.insert(lab.file.id.clone(), lab.digest.clone());
+        self.last.insert(lab.file.id.clone(), lab.digest.clone());
         self.labs.insert(lab.digest.clone(), lab);
     }
 

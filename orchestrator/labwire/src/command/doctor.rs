@@ -1,6 +1,9 @@
 //! `labwire doctor`: what is missing on this machine, and how to get it.
 
-use super::lab;
+use super::{
+    images::{self, RUNTIME_WITHIN},
+    lab,
+};
 use crate::{
     config::{Config, RuntimeKind},
     wire,
@@ -8,12 +11,11 @@ use crate::{
 use anyhow::Result;
 use lab_core::port::Store;
 use prometheus::Registry;
-use std::{collections::BTreeSet, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, process::ExitCode, sync::Arc};
 use tokio::net::TcpListener;
 
 /// Free space wanted in the data folder: a class of 30 recording 10 MB each, ten times over.
 const DISK_FREE_MIB_MIN: u64 = 3 * 1024;
-const RUNTIME_WITHIN: Duration = Duration::from_secs(5);
 
 /// What one look found.
 struct Finding {
@@ -77,7 +79,8 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
 fn agent(config: &Config) -> Finding {
     match config.agent() {
         _ if config.runtime.kind == RuntimeKind::Kubernetes => Finding::fine("agent", "of the controller's image"),
-        Some(path) => Finding::fine("agent", path.display().to_string()),
+        // as it is, not by the way it was found (`…/release/../x86_64-…/`)
+        Some(path) => Finding::fine("agent", path.canonicalize().unwrap_or(path).display().to_string()),
         None => Finding::missing(
             "agent",
             config
@@ -125,18 +128,18 @@ async fn runtime(config: &Config) -> Vec<Finding> {
         }
     };
     let mut findings = vec![engine];
-    for image in images(config).await {
+    for image in known_images(config).await {
         findings.push(match runtime.image_present(&image).await {
             Ok(true) => Finding::fine("image", image),
             Ok(false) if config.runtime.pull => Finding::fine("image", format!("{image}, to be fetched at first use")),
-            Ok(false) => Finding::missing("image", image, "build the lab images with `make images`"),
+            Ok(false) => Finding::missing("image", image, images::REMEDY),
             Err(e) => Finding::missing("image", format!("{image}: {e}"), "see the runtime above"),
         });
     }
     findings
 }
 
-async fn images(config: &Config) -> BTreeSet<String> {
+async fn known_images(config: &Config) -> BTreeSet<String> {
     let files = config
         .labs_dir
         .as_deref()

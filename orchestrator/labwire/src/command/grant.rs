@@ -1,5 +1,6 @@
 //! `labwire grant`.
 
+use super::hours;
 use super::learners::Learners;
 use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
@@ -28,8 +29,8 @@ pub struct GrantArgs {
     /// Lab time; the plan's when neither this nor --hours is given
     #[arg(long, conflicts_with = "hours", value_parser = clap::value_parser!(i64).range(0..=100_000_000))]
     seconds: Option<i64>,
-    /// Lab time in hours
-    #[arg(long, value_parser = clap::value_parser!(i64).range(0..=20_000))]
+    /// Lab time in hours, like 2 or 1.5
+    #[arg(long, value_parser = hours::any)]
     hours: Option<i64>,
     /// Days from its beginning; the plan's when not given
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -72,7 +73,7 @@ pub async fn run(config: &Config, args: GrantArgs) -> Result<ExitCode> {
             subject: Subject(learner.id),
             course: CourseId(args.course.clone()),
             plan: PlanId(args.plan.clone()),
-            seconds: args.seconds.or(args.hours.map(|h| h * 3600)).unwrap_or(plan.seconds),
+            seconds: args.seconds.or(args.hours).unwrap_or(plan.seconds),
             priority: args.priority,
             effective_at: from,
             expires_at: from.plus(Duration::from_secs(u64::from(days) * 86_400)),

@@ -1,5 +1,6 @@
-//! `labwire lab check|ls|publish|try|schema`.
+//! `labwire lab check|ls|publish|try|withdraw|schema`.
 
+use super::images;
 use crate::{config::Config, table, wire};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -9,7 +10,8 @@ use lab_core::{
     lab::{LabRefused, LabVersion, Span},
     launch::{LaunchClaims, Role},
     limits::LAB_FILE_BYTES_MAX,
-    port::{AuditEvent, Clock, Store},
+    nearest,
+    port::{AuditEvent, Clock, SessionFilter, Store},
 };
 use std::{
     io::Read,
@@ -21,10 +23,15 @@ use std::{
 #[derive(Subcommand, Debug)]
 pub enum LabCommand {
     /// Name every mistake in lab files, with its line; fails when there is one
-    #[command(after_help = "Example:\n  labwire lab check labs/*/lab.yaml")]
+    #[command(
+        after_help = "Example:\n  labwire lab check labs/*/lab.yaml\n  labwire lab check --images labs/*/lab.yaml"
+    )]
     Check {
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Ask the runtime of the settings for their images too; fails where one is missing
+        #[arg(long)]
+        images: bool,
     },
     /// List published labs
     #[command(after_help = "Example:\n  labwire lab ls")]
@@ -42,6 +49,16 @@ pub enum LabCommand {
                       A person has one test run at a time, of 2 hours at most, and 8 hours within a day. `labwire usage` tells them, unbilled."
     )]
     Try(TryArgs),
+    /// Take a lab out of what can be launched; running sessions keep it
+    #[command(
+        after_help = "Example:\n  labwire lab withdraw ospf-triangle\n  labwire lab withdraw ospf-triangle --undo"
+    )]
+    Withdraw {
+        lab: String,
+        /// Publish it again, in the version that was published last
+        #[arg(long)]
+        undo: bool,
+    },
     /// Print the JSON Schema of lab files, for editors
     #[command(after_help = "Example:\n  labwire lab schema > lab.schema.json")]
     Schema,
@@ -66,12 +83,13 @@ impl LabCommand {
     /// Runs what needs no installation; authors have none.
     pub fn without_config(&self) -> Result<Option<ExitCode>> {
         match self {
-            Self::Check { files } => Ok(Some(check(files)?.map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS))),
+            Self::Check { images: true, .. } => Ok(None),
+            Self::Check { files, .. } => Ok(Some(check(files)?.map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS))),
             Self::Schema => {
                 println!("{}", serde_json::to_string_pretty(&lab_core::lab::lab_schema())?);
                 Ok(Some(ExitCode::SUCCESS))
             }
-            Self::Ls | Self::Publish { .. } | Self::Try(_) => Ok(None),
+            Self::Ls | Self::Publish { .. } | Self::Try(_) | Self::Withdraw { .. } => Ok(None),
         }
     }
 }
@@ -82,6 +100,15 @@ pub async fn run(config: Config, command: LabCommand) -> Result<ExitCode> {
         other => other,
     };
     let config = &config;
+    if let LabCommand::Check { files, .. } = command {
+        let Some(labs) = check(&files)? else {
+            return Ok(ExitCode::FAILURE);
+        };
+        return Ok(match images::warn(config, &labs).await? {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        });
+    }
     let store = wire::store(config).await?;
     if let LabCommand::Publish { files } = command {
         // all or nothing: a set of labs that is half published is worse than the old one
@@ -91,6 +118,14 @@ pub async fn run(config: Config, command: LabCommand) -> Result<ExitCode> {
         for lab in &labs {
             publish(store.as_ref(), lab).await?;
         }
+        // they are published whatever the runtime says: it may be another machine's
+        if let Err(e) = images::warn(config, &labs).await {
+            eprintln!("labwire: whether their images are there was not looked at: {e:#}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let LabCommand::Withdraw { lab, undo } = command {
+        withdraw(store.as_ref(), &LabId(lab), undo).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let row = |lab: &LabVersion| {
@@ -157,8 +192,14 @@ fn check(files: &[PathBuf]) -> Result<Option<Vec<LabVersion>>> {
             Err(refused) => {
                 wrong += refused.problems.len();
                 for p in &refused.problems {
+                    // as compilers write it, so that editors jump to the line
+                    let remedy = if p.remedy.is_empty() {
+                        String::new()
+                    } else {
+                        format!("; {}", p.remedy)
+                    };
                     println!(
-                        "{}:{}: {}: found {}, expected {}",
+                        "{}:{}: {}: found {}, expected {}{remedy}",
                         path.display(),
                         p.line,
                         p.field,
@@ -188,6 +229,40 @@ pub fn read(path: &Path) -> Result<Result<LabVersion, LabRefused>> {
 /// Adds a version and makes it the latest.
 pub async fn publish(store: &dyn Store, lab: &LabVersion) -> Result<()> {
     Ok(store.lab_publish(lab, wire::clock().now()).await?)
+}
+
+/// Whether a lab was published and is withdrawn now.
+pub async fn withdrawn(store: &dyn Store, id: &LabId) -> Result<bool> {
+    Ok(store.lab_latest(id).await?.is_none() && store.lab_last(id).await?.is_some())
+}
+
+/// Withdraws a lab, or publishes it again.
+async fn withdraw(store: &dyn Store, id: &LabId, undo: bool) -> Result<()> {
+    let Some(last) = store.lab_last(id).await? else {
+        let labs = store.lab_list().await?;
+        let meant = nearest(id.as_str(), labs.iter().map(|l| l.file.id.as_str()));
+        let meant = meant.map(|m| format!("; is {m} meant?")).unwrap_or_default();
+        bail!("there is no lab {id}{meant} `labwire lab ls` lists those that are published");
+    };
+    let version = &last.digest.as_str()[..12];
+    if undo {
+        publish(store, &last).await?;
+        println!("{id} is published again (version {version})");
+        return Ok(());
+    }
+    let filter = SessionFilter {
+        lab: Some(id.clone()),
+        live: true,
+        ..SessionFilter::default()
+    };
+    let was = store.lab_withdraw(id).await?;
+    let running = store.session_list(&filter).await?.len();
+    let said = if was { "is withdrawn" } else { "was withdrawn before" };
+    println!(
+        "{id} {said}: nobody can start it; {running} session(s) that run it go on, and its warm sandboxes are removed"
+    );
+    println!("to undo it: labwire lab withdraw {id} --undo");
+    Ok(())
 }
 
 /// Folders deep: image/labs/lab/lab.yaml has three.

@@ -65,6 +65,9 @@ pub async fn run(config: Config, args: LinkArgs) -> Result<ExitCode> {
         (Some(_), role) if role != Role::Learner => {
             bail!("--lab is for learners' links; leave it out for {}", role.name())
         }
+        (Some(lab), _) if super::lab::withdrawn(store.as_ref(), &LabId(lab.clone())).await? => {
+            bail!("--lab {lab} is withdrawn; `labwire lab withdraw {lab} --undo` publishes it again")
+        }
         (Some(lab), _) if store.lab_latest(&LabId(lab.clone())).await?.is_none() => {
             bail!("--lab {lab} is not published; `labwire lab ls` lists what is, `labwire lab publish FILE` adds one")
         }

@@ -1,5 +1,6 @@
 //! `labwire order key add|ls|revoke`.
 
+use super::hours;
 use super::{grant::seed_plans, out};
 use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
@@ -58,8 +59,8 @@ pub struct AddArgs {
     /// Most orders of this shop in all, those that were cancelled not counted
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     orders_max: Option<i64>,
-    /// Most lab time of this shop's orders in all
-    #[arg(long, value_parser = clap::value_parser!(i64).range(1..=10_000_000))]
+    /// Most lab time of this shop's orders in all, like 1500 or 1500.5
+    #[arg(long, value_name = "HOURS", value_parser = hours::many)]
     hours_max: Option<i64>,
     /// A new file for the key, readable by you only; standard output when not given
     #[arg(long, value_name = "FILE")]
@@ -109,7 +110,7 @@ async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
         site: args.site.map(Into::into),
         budget: GrantBudget {
             grants: args.orders_max,
-            seconds: args.hours_max.map(|h| h * 3600),
+            seconds: args.hours_max,
         },
         created_at: wire::clock().now(),
         revoked_at: None,

@@ -1,5 +1,6 @@
 //! `labwire plan ls|set`.
 
+use super::hours;
 use crate::{config::Config, table, wire};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -36,8 +37,8 @@ pub struct SetArgs {
     /// Sessions at once
     #[arg(long, default_value_t = 1)]
     concurrency: u32,
-    /// Lab time of a grant
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(i64).range(0..=20_000))]
+    /// Lab time of a grant in hours, like 20 or 1.5
+    #[arg(long, default_value = "10", value_parser = hours::any)]
     hours: i64,
     #[arg(long, default_value_t = 180)]
     valid_days: u32,
@@ -96,7 +97,7 @@ pub async fn run(config: &Config, command: PlanCommand) -> Result<ExitCode> {
             let plan = Plan {
                 labs: !args.no_labs,
                 concurrency_max: args.concurrency,
-                seconds: args.hours * 3600,
+                seconds: args.hours,
                 valid_days: args.valid_days,
                 session_secs_max: args.session_minutes.map(|m| m * 60),
                 daily_secs_max: args.daily_minutes.map(|m| m * 60),

@@ -153,7 +153,8 @@ fn http_settings(config: &Config, registry: Registry) -> HttpSettings {
     }
 }
 
-/// Puts plans, courses and labs of the settings into the store. A lab that is refused leaves its last version in place.
+/// Puts plans, courses and labs of the settings into the store. A lab that is refused leaves its last version in place, and one that was
+/// withdrawn stays so: somebody decided that after the folder was written.
 async fn seed(config: &Config, store: &dyn Store) -> Result<()> {
     for plan in &config.plans {
         store.plan_put(plan).await?;
@@ -168,6 +169,9 @@ async fn seed(config: &Config, store: &dyn Store) -> Result<()> {
         command::lab::find(dir).with_context(|| format!("cannot read {} (setting: labs_dir)", dir.display()))?;
     for path in files {
         match command::lab::read(&path)? {
+            Ok(lab) if command::lab::withdrawn(store, &lab.file.id).await? => {
+                tracing::warn!(lab.id = %lab.file.id, "withdrawn: not published again; `labwire lab withdraw LAB --undo` does");
+            }
             Ok(lab) => {
                 command::lab::publish(store, &lab).await?;
                 tracing::info!(lab.id = %lab.file.id, digest = &lab.digest.as_str()[..12], "published");

@@ -4,7 +4,7 @@ use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use lab_core::{
-    CourseId, LabId, SessionId, Subject,
+    CourseId, LabId, SessionId, Subject, Timestamp,
     port::{Clock, Session, SessionFilter, Store},
     provisioning::EndReason,
 };
@@ -17,7 +17,12 @@ pub enum SessionCommand {
     Ls(LsArgs),
     /// One session: its state, history, checks and ledger
     #[command(after_help = "Example:\n  labwire session show 0199f1c2-7b1e-7c3a-9d55-8f1d0c6b2a11")]
-    Show { session: SessionId },
+    Show {
+        session: SessionId,
+        /// For programs: all that is stored, times in microseconds since 1970
+        #[arg(long)]
+        json: bool,
+    },
     /// Stop a session; the running server takes it down within seconds
     #[command(after_help = "Example:\n  labwire session stop 0199f1c2-7b1e-7c3a-9d55-8f1d0c6b2a11")]
     Stop { session: SessionId },
@@ -40,7 +45,11 @@ pub async fn run(config: &Config, command: SessionCommand) -> Result<ExitCode> {
     let store = wire::store(config).await?;
     match command {
         SessionCommand::Ls(args) => ls(store.as_ref(), args).await?,
-        SessionCommand::Show { session } => show(store.as_ref(), session).await?,
+        SessionCommand::Show { session, json: true } => {
+            let session = get(store.as_ref(), session).await?;
+            println!("{}", serde_json::to_string_pretty(&session)?);
+        }
+        SessionCommand::Show { session, .. } => show(store.as_ref(), session).await?,
         SessionCommand::Stop { session } => {
             let before = get(store.as_ref(), session).await?;
             let now = wire::clock().now();
@@ -87,13 +96,61 @@ async fn ls(store: &dyn Store, args: LsArgs) -> Result<()> {
     Ok(())
 }
 
+/// A session in words: what does not apply is left out.
+fn facts(s: &Session, now: Timestamp) -> Vec<(&'static str, String)> {
+    let reason = s.state.reason().map(|r| format!(" ({r})")).unwrap_or_default();
+    let at = |t: Option<Timestamp>| t.map(table::moment);
+    let secs = |us: u64| i64::try_from(us / 1_000_000).unwrap_or(i64::MAX);
+    let ran = s.ready_at.map(|ready| s.over_at.unwrap_or(now).since(ready).as_secs());
+    let stood = secs(s.frozen_until(s.over_at.unwrap_or(now)));
+    let warm = if s.warm { ", was kept warm" } else { "" };
+    let all = [
+        ("session", Some(s.id.to_string())),
+        ("learner", Some(format!("{} ({})", s.subject, s.name))),
+        ("course", Some(s.course.to_string())),
+        (
+            "lab",
+            Some(format!(
+                "{} (version {})",
+                s.lab,
+                s.digest.as_str().chars().take(12).collect::<String>()
+            )),
+        ),
+        ("plan", Some(s.plan.to_string())),
+        ("sandbox", Some(format!("{}{warm}", s.sandbox))),
+        ("state", Some(format!("{}{reason}", s.state.name()))),
+        ("requested", Some(table::moment(s.requested_at))),
+        ("ready", at(s.ready_at)),
+        ("last key", s.ready_at.map(|_| table::moment(s.active_at))),
+        ("over", at(s.over_at)),
+        ("stops by", at(s.deadline.filter(|_| s.over_at.is_none()))),
+        ("ran", ran.map(|r| table::lasting(i64::try_from(r).unwrap_or(i64::MAX)))),
+        (
+            "stood",
+            (stood > 0).then(|| format!("{} without lab time, not billed", table::lasting(stood))),
+        ),
+        ("held", (s.held_secs > 0).then(|| table::lasting(s.held_secs))),
+        ("billed", s.billed_secs.map(table::lasting)),
+    ];
+    all.into_iter()
+        .filter_map(|(what, value)| Some((what, value?)))
+        .collect()
+}
+
 async fn show(store: &dyn Store, id: SessionId) -> Result<()> {
     let session = get(store, id).await?;
-    println!("{}", serde_yaml::to_string(&session)?.trim_end());
+    for (what, value) in facts(&session, wire::clock().now()) {
+        println!("{:<10}{value}", format!("{what}:"));
+    }
     println!("history:");
     for row in store.session_history(id).await? {
         let reason = row.state.reason().map(|r| format!(" ({r})")).unwrap_or_default();
-        println!("  {}  {}{reason}, by {}", row.at, row.state.name(), row.cause);
+        println!(
+            "  {}  {}{reason}, by {}",
+            table::moment(row.at),
+            row.state.name(),
+            row.cause
+        );
     }
     println!("checks:");
     for outcome in store.check_list(id).await? {
@@ -111,7 +168,12 @@ async fn show(store: &dyn Store, id: SessionId) -> Result<()> {
             .iter()
             .map(|(account, secs)| format!("{account} {secs:+}"))
             .collect();
-        println!("  {}  {}: {}", t.occurred_at, t.kind.name(), entries.join(", "));
+        println!(
+            "  {}  {}: {}",
+            table::moment(t.occurred_at),
+            t.kind.name(),
+            entries.join(", ")
+        );
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `labwire trial add|report`.
 
+use super::hours;
 use super::{
     statement::moment,
     voucher::{Format, Making, make},
@@ -40,11 +41,11 @@ pub struct AddArgs {
     plan: String,
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     seats: u32,
-    /// Lab time of all seats together
-    #[arg(long, value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    /// Lab time of all seats together, like 30 or 7.5
+    #[arg(long, value_parser = hours::many)]
     hours: i64,
     /// Most lab time of one seat; an equal share when not given. With more than that, who comes first has it
-    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(i64).range(1..=20_000))]
+    #[arg(long, value_name = "HOURS", value_parser = hours::some)]
     each: Option<i64>,
     /// When the trial ends: a day (from midnight, UTC), or a time with its offset
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -80,7 +81,7 @@ async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
         bail!("--until {} is over; write a day to come", args.until);
     }
     let running = running(&config, &args.company, &args.course, now).await?;
-    let pot = args.hours * 3600;
+    let pot = args.hours;
     let days = args.until.since(now).as_secs().div_ceil(86_400);
     let company = args.company;
     make(
@@ -89,7 +90,7 @@ async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
             course: args.course,
             plan: args.plan,
             count: args.seats,
-            seconds: Some(args.each.map_or(pot / i64::from(args.seats), |h| (h * 3600).min(pot))),
+            seconds: Some(args.each.map_or(pot / i64::from(args.seats), |each| each.min(pot))),
             // to the end of the trial, which its terms hold
             valid_days: Some(u32::try_from(days).unwrap_or(u32::MAX).min(36_500)),
             redeem_until: args.until,
@@ -115,7 +116,8 @@ async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
     }
     eprintln!(
         "{} hours for all of them, until {}. How it goes: labwire trial report {company}",
-        args.hours, args.until
+        hours::shown(pot),
+        args.until
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! `labwire usage`.
 
+use super::known;
 use crate::{config::Config, table, wire};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -47,6 +48,9 @@ pub async fn run(config: &Config, args: UsageArgs) -> Result<ExitCode> {
     let rows = store
         .usage_list(course.as_ref(), learner.as_ref(), lab.as_ref())
         .await?;
+    if rows.is_empty() {
+        known::asked_of(store.as_ref(), course.as_ref(), learner.as_ref(), lab.as_ref()).await?;
+    }
     match args.format {
         Format::Table => {
             print_table(&rows, args.costs);

@@ -1,5 +1,6 @@
 //! `labwire voucher create|ls|revoke`.
 
+use super::hours;
 use super::sheet;
 use crate::{command::out, config::Config, table, wire};
 use anyhow::{Context, Result, bail};
@@ -52,8 +53,8 @@ pub struct CreateArgs {
     plan: String,
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(BATCH_MAX)))]
     count: u32,
-    /// Lab time of each; the plan's when not given
-    #[arg(long, value_parser = clap::value_parser!(i64).range(1..=20_000))]
+    /// Lab time of each in hours, like 2 or 1.5; the plan's when not given
+    #[arg(long, value_parser = hours::some)]
     hours: Option<i64>,
     /// Days that the time can be used, from when the code is redeemed; the plan's when not given
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -166,7 +167,7 @@ async fn create(config: Config, args: CreateArgs) -> Result<ExitCode> {
         course: args.course,
         plan: args.plan,
         count: args.count,
-        seconds: args.hours.map(|h| h * 3600),
+        seconds: args.hours,
         valid_days: args.valid_days,
         redeem_until: wire::clock().now().plus(redeem_within),
         priority: args.priority,

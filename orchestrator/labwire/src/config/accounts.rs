@@ -1,6 +1,7 @@
 //! What the administration decides: budgets, what machines cost, and who is told.
 
 use super::{Config, Problem, reader::Section};
+use crate::command::hours;
 use lab_core::{
     lab::SizeClass,
     metering::{Budget, BudgetOf, RATE_MAX, Rate},
@@ -41,7 +42,7 @@ pub struct MailConfig {
 /// A short secret is guessed by who has one message: 16 bytes are not.
 const SECRET_BYTES_MIN: usize = 16;
 
-const HOURS: &str = "write whole hours, from 1 to 10000000";
+const HOURS: &str = "write hours like 200 or 1.5, up to 10000000, that are a whole number of seconds";
 const RATE: &str = "write micro-euros a second, a whole number from 0 to 1000000 (an euro an hour is 278)";
 const SERVER: &str = "write smtps://user:password@host:465, smtp://host:587?tls=required, or smtp://host:25";
 
@@ -84,9 +85,7 @@ fn budget(at: &str, value: Value, problems: &mut Vec<Problem>) -> Option<Budget>
     let mut s = Section::open(at, value, problems);
     let course = s.parsed("course", None, "write the course's id", problems, text);
     let sponsor = s.parsed("sponsor", None, "write the sponsor's id", problems, text);
-    let hours = s.parsed("hours", None, HOURS, problems, |n| {
-        n.parse::<i64>().ok().filter(|n| (1..=10_000_000).contains(n))
-    });
+    let hours = s.parsed("hours", None, HOURS, problems, |n| hours::many(n).ok());
     s.close(problems);
     let of = match (course, sponsor) {
         (Some(course), None) => Some(BudgetOf::Course(course.into())),
@@ -102,7 +101,7 @@ fn budget(at: &str, value: Value, problems: &mut Vec<Problem>) -> Option<Budget>
     }
     Some(Budget {
         of: of?,
-        seconds: hours? * 3600,
+        seconds: hours?,
     })
 }
 
@@ -203,9 +202,15 @@ fn mail(value: Value, problems: &mut Vec<Problem>) -> Option<MailConfig> {
 /// As the settings are shown.
 pub(super) fn shown(config: &Config, value: &mut serde_json::Value) {
     let a = &config.accounts;
-    let budget = |b: &Budget| match &b.of {
-        BudgetOf::Course(course) => json!({"course": course, "hours": b.seconds / 3600}),
-        BudgetOf::Sponsor(sponsor) => json!({"sponsor": sponsor, "hours": b.seconds / 3600}),
+    let budget = |b: &Budget| {
+        let hours: serde_json::Value = match b.seconds % 3600 {
+            0 => (b.seconds / 3600).into(),
+            _ => (b.seconds as f64 / 3600.0).into(),
+        };
+        match &b.of {
+            BudgetOf::Course(course) => json!({"course": course, "hours": hours}),
+            BudgetOf::Sponsor(sponsor) => json!({"sponsor": sponsor, "hours": hours}),
+        }
     };
     value["budgets"] = a.budgets.iter().map(budget).collect();
     if let Some(rate) = a.rates.first() {
@@ -242,14 +247,14 @@ mod tests {
     #[test]
     fn budgets_rates_and_receivers_are_read() {
         let (accounts, problems) = read_of(
-            "budgets: [{course: net, hours: 2}, {sponsor: esp, hours: 3}]\n\
+            "budgets: [{course: net, hours: 2}, {sponsor: esp, hours: 2.5}]\n\
              rate_card: {version: '2026-11', small: 14, large: 56}\n\
              alerts:\n  every: 5m\n  webhook: {url: 'https://example.org/x', secret: 0123456789abcdef0}\n  \
              mail: {server: 'smtps://u:hush@mail.example.org:465', from: a@example.org, to: [b@example.org]}\n",
         );
         assert_eq!(problems, []);
         assert_eq!(accounts.budgets[1].of, BudgetOf::Sponsor("esp".into()));
-        assert_eq!(accounts.budgets[1].seconds, 10_800);
+        assert_eq!(accounts.budgets[1].seconds, 9_000);
         assert_eq!(accounts.rates.len(), 2);
         assert_eq!(accounts.every, Some(Duration::from_mins(5)));
         assert!(accounts.webhook.is_some() && accounts.mail.is_some());

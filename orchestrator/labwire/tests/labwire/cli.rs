@@ -212,6 +212,132 @@ fn a_lab_file_is_checked_published_granted_and_linked() {
 }
 
 #[test]
+fn a_lab_is_withdrawn_and_published_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("lab.yaml"), LAB).unwrap();
+    ok(dir, &["lab", "publish", "lab.yaml"]);
+    let said = ok(dir, &["lab", "withdraw", "tiny"]);
+    assert!(
+        said.contains("0 session(s)") && said.contains("lab withdraw tiny --undo"),
+        "{said}"
+    );
+    assert!(!ok(dir, &["lab", "ls"]).contains("tiny"));
+    let link = ["link", "--learner", "ada", "--course", "net", "--lab", "tiny"];
+    let said = fails(dir, &link);
+    assert!(
+        said.contains("--lab tiny is withdrawn") && said.contains("--undo"),
+        "{said}"
+    );
+    assert!(ok(dir, &["lab", "withdraw", "tiny"]).contains("was withdrawn before"));
+    assert!(ok(dir, &["lab", "withdraw", "tiny", "--undo"]).contains("is published again"));
+    assert!(ok(dir, &["lab", "ls"]).contains("tiny"));
+    assert!(ok(dir, &link).contains("/launch?token="));
+    let said = fails(dir, &["lab", "withdraw", "tinny"]);
+    assert!(said.contains("there is no lab tinny; is tiny meant?"), "{said}");
+}
+
+#[test]
+fn lab_time_is_given_in_decimal_hours_that_are_whole_seconds() {
+    let dir = tempfile::tempdir().unwrap();
+    let grant = |hours| {
+        [
+            "grant",
+            "--learner",
+            "ada",
+            "--course",
+            "net",
+            "--plan",
+            "QUALIFYING",
+            "--hours",
+            hours,
+        ]
+    };
+    assert!(ok(dir.path(), &grant("1.5")).contains("1:30:00"));
+    assert!(ok(dir.path(), &grant("0.01")).contains("0:00:36"));
+    for (hours, says) in [
+        ("0.333", "no whole number of seconds"),
+        ("1h", "write hours like 2 or 1.5"),
+        ("20001", "write hours like"),
+    ] {
+        let said = fails(dir.path(), &grant(hours));
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[test]
+fn a_report_of_nobody_and_nothing_is_refused_with_the_nearest_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("lab.yaml"), LAB).unwrap();
+    ok(dir, &["lab", "publish", "lab.yaml"]);
+    ok(dir, &["course", "add", "networks", "--title", "Networks"]);
+    ok(
+        dir,
+        &[
+            "grant",
+            "--learner",
+            "ada",
+            "--course",
+            "networks",
+            "--plan",
+            "QUALIFYING",
+        ],
+    );
+    for (args, says) in [
+        (
+            ["usage", "--course", "netwroks"],
+            "there is no such course; is networks meant?",
+        ),
+        (
+            ["usage", "--course", "chemistry"],
+            "there is no such course; `labwire course ls`",
+        ),
+        (["usage", "--lab", "tinny"], "there is no such lab; is tiny meant?"),
+        (
+            ["usage", "--learner", "nobody"],
+            "there is no such learner; nobody of that id",
+        ),
+    ] {
+        let said = fails(dir, &args);
+        assert!(said.contains(says), "{said}");
+    }
+    for known in [
+        ["usage", "--course", "networks"],
+        ["usage", "--lab", "tiny"],
+        ["usage", "--learner", "ada"],
+    ] {
+        assert!(
+            ok(dir, &known).contains("total"),
+            "nothing was used yet, and that is an answer"
+        );
+    }
+}
+
+#[test]
+fn a_lab_whose_image_could_not_be_looked_for_is_published_and_that_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("lab.yaml"), LAB).unwrap();
+    std::fs::write(
+        dir.join("labwire.yaml"),
+        "runtime: {kind: docker, agent: /bin/true, host: 'unix:///nowhere.sock'}\n",
+    )
+    .unwrap();
+    let out = labwire(dir, &["lab", "publish", "--config", "labwire.yaml", "lab.yaml"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains("was not looked at"), "{}", text(&out.stderr));
+    let said = fails(
+        dir,
+        &["lab", "check", "--images", "--config", "labwire.yaml", "lab.yaml"],
+    );
+    assert!(
+        said.contains("nowhere.sock") || said.contains("does not answer"),
+        "{said}"
+    );
+}
+
+#[test]
 fn new_launches_are_paused_and_taken_again() {
     let dir = tempfile::tempdir().unwrap();
     let drain = |args: &[&str]| ok(dir.path(), &[&["drain"], args].concat());

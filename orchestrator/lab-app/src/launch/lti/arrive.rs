@@ -124,6 +124,17 @@ impl App {
         if self.ports.store.lab_latest(&by_id).await?.is_some() {
             return Ok(Some(by_id));
         }
+        if self.ports.store.lab_last(&by_id).await?.is_some() {
+            // staff look after those who run it still, and those go back to it
+            if launch.role != Role::Learner || self.live_run(&launch.subject, None, &by_id).await?.is_some() {
+                return Ok(Some(by_id));
+            }
+            return Err(Fault::LabWithdrawn
+                .because(format!(
+                    "the launch names the lab {named:?}, which is withdrawn; `labwire lab withdraw {named} --undo` brings it back"
+                ))
+                .into());
+        }
         if let Ok(uuid) = named.parse::<Uuid>() {
             let labs = self.ports.store.lab_list().await?;
             if let Some(lab) = labs.into_iter().find(|l| lab_uuid(&l.file.id) == uuid) {
@@ -148,7 +159,7 @@ impl App {
         let Some(address) = launch.grade.clone() else {
             return Ok(());
         };
-        let version = self.ports.store.lab_latest(lab).await?;
+        let version = self.ports.store.lab_last(lab).await?;
         let target = GradeTarget {
             registration: registration.id.clone(),
             subject: launch.subject.clone(),

@@ -161,6 +161,8 @@ faults! {
         "The launch does not say which lab it opens.", "Le lancement ne dit pas quel lab ouvrir.";
     LabUnknown = "lti-lab-unknown", Course,
         "The launch names a lab that is not here.", "Le lancement nomme un lab qui n’existe pas ici.";
+    LabWithdrawn = "lti-lab-withdrawn", Course,
+        "This lab was withdrawn: it cannot be started any more.", "Ce lab a été retiré : il ne peut plus être démarré.";
     // --- 1.1 ---
     BasicMessage = "lti-basic-message", Course,
         "This is not a launch by LTI 1.1.", "Ce n’est pas un lancement LTI 1.1.";

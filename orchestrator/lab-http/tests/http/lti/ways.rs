@@ -112,6 +112,23 @@ async fn a_lab_is_named_by_address_or_parameter_and_never_by_its_place_in_the_co
 }
 
 #[tokio::test]
+async fn a_course_that_launches_a_withdrawn_lab_is_told_so_and_cannot_choose_it() {
+    let lms = Lms::new().await;
+    assert!(
+        lab_core::port::Store::lab_withdraw(lms.kit.store.as_ref(), &"ping".into())
+            .await
+            .unwrap()
+    );
+    let begun = lms.begin("").await;
+    let token = sign("k1", keys::FIRST, &lms.claims(&begun.nonce));
+    let form = format!("state={}&id_token={token}", begun.state);
+    super::lms::assert_refused(
+        &lms.post("/lti/launch", &begun.cookie, &form).await,
+        "lti-lab-withdrawn",
+    );
+}
+
+#[tokio::test]
 async fn two_labs_on_one_page_do_not_disturb_each_other() {
     let lms = Lms::new().await;
     let (one, two) = (lms.begin("").await, lms.begin("").await);

@@ -2,7 +2,7 @@
 
 use super::fixture::{School, at, at_once, fresh, lab};
 use lab_core::{
-    LaunchId, LoginId, SessionId, TokenHash,
+    LabId, LaunchId, LoginId, SessionId, TokenHash,
     launch::{Login, Role, Ticket, TicketScope},
     port::{Course, ErrorKind, Redeem, Store},
 };
@@ -28,6 +28,26 @@ pub async fn the_last_published_version_is_the_latest_and_all_stay(store: Arc<dy
     assert_eq!(store.lab_version(&"0".repeat(64).into()).await.unwrap(), None);
 }
 
+pub async fn a_withdrawn_lab_is_out_of_every_list_and_back_as_it_was_when_published_again(store: Arc<dyn Store>) {
+    let (first, second, other) = (lab("ospf", "one"), lab("ospf", "two"), lab("bgp", "one"));
+    let ospf = LabId::from("ospf");
+    assert!(!store.lab_withdraw(&ospf).await.unwrap(), "it was never there");
+    assert_eq!(store.lab_last(&ospf).await.unwrap(), None);
+    for (n, version) in [&first, &second, &other, &first].into_iter().enumerate() {
+        store.lab_publish(version, at(n as i64)).await.unwrap();
+    }
+    assert!(store.lab_withdraw(&ospf).await.unwrap());
+    assert!(!store.lab_withdraw(&ospf).await.unwrap(), "a repeat changes nothing");
+    assert_eq!(store.lab_latest(&ospf).await.unwrap(), None);
+    assert_eq!(store.lab_list().await.unwrap(), [other]);
+    // what runs goes on, and the one that was launched last is known: not the one that was made last
+    assert_eq!(store.lab_version(&second.digest).await.unwrap().as_ref(), Some(&second));
+    assert_eq!(store.lab_last(&ospf).await.unwrap().as_ref(), Some(&first));
+    store.lab_publish(&first, at(9)).await.unwrap();
+    assert_eq!(store.lab_latest(&ospf).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(store.lab_last(&ospf).await.unwrap(), Some(first));
+}
+
 pub async fn courses_and_plans_are_as_they_were_last_put(store: Arc<dyn Store>) {
     let school = School::open(store.clone()).await;
     for (id, title) in [("b", "Second"), ("a", "First"), ("b", "Seconde ✓")] {
@@ -47,6 +67,9 @@ pub async fn courses_and_plans_are_as_they_were_last_put(store: Arc<dyn Store>) 
         .map(|c| (c.id.0, c.title))
         .collect();
     assert_eq!(titles, [("a".into(), "First".into()), ("b".into(), "Seconde ✓".into())]);
+    let one = store.course_get(&"b".into()).await.unwrap().map(|c| c.title);
+    assert_eq!(one.as_deref(), Some("Seconde ✓"));
+    assert_eq!(store.course_get(&"c".into()).await.unwrap(), None);
 
     let mut plans = store.plan_list().await.unwrap();
     assert_eq!(

@@ -13,6 +13,7 @@ pub mod courses;
 pub mod days;
 pub mod entitlement;
 pub mod fixture;
+pub mod forgotten;
 pub mod givers;
 pub mod grades;
 pub mod history;
@@ -39,6 +40,7 @@ macro_rules! store_contract {
         $crate::store_contract!(@stage $open, launch:
             it_answers
             the_last_published_version_is_the_latest_and_all_stay
+            a_withdrawn_lab_is_out_of_every_list_and_back_as_it_was_when_published_again
             courses_and_plans_are_as_they_were_last_put
             a_link_is_fresh_once
             a_bearer_opens_its_login_until_it_expires
@@ -213,6 +215,8 @@ macro_rules! store_contract {
             what_has_had_its_time_is_due_and_exams_are_kept_longer
             a_removed_recording_is_neither_read_nor_written_and_looked_at_twice
             only_the_newest_sweeper_removes_anything_and_some_rows_at_a_time
+        );
+        $crate::store_contract!(@stage $open, forgotten:
             people_are_listed_by_what_is_here_of_them
             a_persons_transactions_are_told_page_by_page_and_nobody_elses
             who_is_forgotten_leaves_a_ledger_that_adds_up_and_nothing_else

@@ -1,6 +1,7 @@
 //! `labwire lti add`.
 
 use super::paste;
+use crate::command::hours;
 use crate::{command::known, config::Config, wire};
 use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args};
@@ -48,7 +49,7 @@ pub struct AddArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     grants_max: Option<i64>,
     /// Most lab time that its launches give in all
-    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(i64).range(1..=10_000_000))]
+    #[arg(long, value_name = "HOURS", value_parser = hours::many)]
     hours_max: Option<i64>,
     /// Where its learners are: on the statement of that site
     #[arg(long, value_name = "ID")]
@@ -135,7 +136,7 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
             plans: args.may_ask.iter().cloned().map(Into::into).collect(),
             budget: GrantBudget {
                 grants: args.grants_max,
-                seconds: args.hours_max.map(|h| h * 3600),
+                seconds: args.hours_max,
             },
             site: args.site.clone().map(Into::into),
         }),
