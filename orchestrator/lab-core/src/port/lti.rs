@@ -6,7 +6,7 @@ use crate::{
     entitlement::Giver,
     launch::lti::{
         Attempt, Invitation, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, RegistrationUse, Roster,
-        SamePerson, Tried, Waiting,
+        SamePerson, Seen, Tried, Waiting,
     },
 };
 use async_trait::async_trait;
@@ -34,6 +34,8 @@ pub trait LtiStore: Send + Sync + 'static {
     async fn lti_launched(&self, id: &RegistrationId, at: Timestamp) -> Result<(), StoreError>;
     /// When one of its launches was last taken.
     async fn lti_launched_at(&self, id: &RegistrationId) -> Result<Option<Timestamp>, StoreError>;
+    /// When each registration that is there last worked, by id.
+    async fn lti_seen(&self) -> Result<Vec<Seen>, StoreError>;
     async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError>;
     /// All of them, by id.
     async fn lti_registration_list(&self) -> Result<Vec<Registration>, StoreError>;

@@ -8,7 +8,7 @@ use lab_core::{
     grading::GradeState,
     launch::lti::{
         Attempt, INVITATION_TRIES_MAX, Invitation, Kind, LtiKey, LtiState, Registration, RegistrationId,
-        RegistrationKey, RegistrationUse, Roster, SamePerson, Tried, Waiting, same_person_problem,
+        RegistrationKey, RegistrationUse, Roster, SamePerson, Seen, Tried, Waiting, same_person_problem,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
@@ -236,6 +236,22 @@ impl LtiStore for FakeStore {
     }
     async fn lti_launched_at(&self, id: &RegistrationId) -> Result<Option<Timestamp>, StoreError> {
         self.run("lti_launched_at", |s| Ok(s.lti.launched.get(id).copied()))
+    }
+    async fn lti_seen(&self) -> Result<Vec<Seen>, StoreError> {
+        self.run("lti_seen", |s| {
+            let of = |id: &RegistrationId| {
+                let grades = || s.grades.of_registration(id);
+                let count = |state| grades().filter(|g| g.state == state).count() as u64;
+                Seen {
+                    registration: id.clone(),
+                    launched_at: s.lti.launched.get(id).copied(),
+                    graded_at: grades().filter_map(|g| g.sent).map(|sent| sent.at).max(),
+                    grades_waiting: count(GradeState::Pending),
+                    grades_failed: count(GradeState::Failed),
+                }
+            };
+            Ok(s.lti.registrations.keys().map(of).collect())
+        })
     }
     async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError> {
         self.run("lti_registration_get", |s| Ok(s.lti.registrations.get(id).cloned()))

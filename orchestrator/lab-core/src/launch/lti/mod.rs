@@ -25,7 +25,7 @@ mod same;
 mod steps;
 mod target;
 
-pub use attempt::{Attempt, Concern};
+pub use attempt::{Attempt, Concern, History, Seen, Standing};
 pub use basic::{BASIC_WINDOW_SECS, BasicClaims, check_basic};
 pub use choice::{CHOICE_TTL, CHOSEN_MAX, ChoiceRequest, Language, ReturnsTo, choice_response, content_items, points};
 pub use claims::{ExpectedToken, LEEWAY_SECS, Message, TOKEN_AGE_MAX_SECS, check_claims};

@@ -1,5 +1,6 @@
 //! What is stored of a learning platform.
 
+use super::Version;
 use crate::{CourseId, PlanId, Timestamp, TokenHash};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -61,6 +62,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Which version of LTI its launches are of.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Platform { .. } => Version::V1p3,
+            Self::Consumer { .. } => Version::V1p1,
+        }
+    }
+
     /// How this installation names a course of the platform that it calls `context`, where the registration names none.
     pub fn course_like(&self, context: &str) -> CourseId {
         super::course(&self.platform_name(), Some(context))

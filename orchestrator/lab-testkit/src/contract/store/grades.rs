@@ -6,7 +6,7 @@ use lab_core::{
     grading::{Grade, GradeAddress, GradeRow, GradeState, GradeTarget},
     journal::CheckOutcome,
     lab::LabVersion,
-    launch::lti::RegistrationId,
+    launch::lti::{Kind, Registration, RegistrationId, Seen},
     port::{Admission, ErrorKind, GRADES_DUE_MAX, GradeChange, GradeCounts, GradeWrite, OUTBOX_LEASE, Session, Store},
 };
 use std::{sync::Arc, time::Duration};
@@ -149,6 +149,63 @@ pub async fn a_first_zero_is_a_grade_and_nothing_checked_is_none(store: Arc<dyn 
         (row.grade, row.state, row.revision),
         (grade(0, 3), GradeState::Pending, 1)
     );
+}
+
+pub async fn when_each_registration_last_worked_is_told_with_the_grades_that_wait(store: Arc<dyn Store>) {
+    let (school, session) = school(store).await;
+    let store = school.store.as_ref();
+    let registration = |name: &str| Registration {
+        id: RegistrationId(name.into()),
+        course: None,
+        plan: None,
+        created_at: at(0),
+        kind: Kind::Consumer {
+            key: name.into(),
+            secret: "0123456789abcdef".into(),
+        },
+    };
+    for name in ["edx", "fun"] {
+        store.lti_registration_put(&registration(name)).await.unwrap();
+    }
+    // of one that is not there nothing is told
+    for (name, secs) in [("edx", 5), ("gone", 6)] {
+        let id = RegistrationId(name.into());
+        store.lti_launched(&id, at(secs)).await.unwrap();
+    }
+    for place in ["https://lms/1", "https://lms/2"] {
+        store.grade_target_put(&coupled(&session, place), at(7)).await.unwrap();
+    }
+    let seen = |name: &str| Seen {
+        registration: RegistrationId(name.into()),
+        launched_at: None,
+        graded_at: None,
+        grades_waiting: 0,
+        grades_failed: 0,
+    };
+    let mut edx = seen("edx");
+    edx.launched_at = Some(at(5));
+    assert_eq!(store.lti_seen().await.unwrap(), [edx.clone(), seen("fun")]);
+    check(store, session.id, "a", 1, 8).await;
+    edx.grades_waiting = 2;
+    assert_eq!(store.lti_seen().await.unwrap()[0], edx);
+    let epoch = lead(store, "one", 8).await;
+    let all = rows(store).await;
+    let (first, second) = (&all[0], &all[1]);
+    let sent = GradeChange::Sent {
+        id: first.id,
+        revision: first.revision,
+        grade: Grade { given: 1, maximum: 3 },
+        at: at(9),
+    };
+    let failed = GradeChange::Failed {
+        id: second.id,
+        revision: second.revision,
+        code: "refused",
+        detail: "no".into(),
+    };
+    assert!(write(store, epoch, sent).await && write(store, epoch, failed).await);
+    (edx.graded_at, edx.grades_waiting, edx.grades_failed) = (Some(at(9)), 0, 1);
+    assert_eq!(store.lti_seen().await.unwrap(), [edx, seen("fun")]);
 }
 
 pub async fn checks_that_are_kept_at_once_lose_no_point(store: Arc<dyn Store>) {
