@@ -149,6 +149,11 @@ pub(crate) async fn put(tx: &mut Tx, r: &Registration) -> Result<(), Failure> {
         let detail = format!("registration {} has the same platform or key", row::text(&other, "id")?);
         return Err(Failure::conflict("registration", &r.id, detail));
     }
+    let before = get(tx.conn(), &r.id).await?.map(|b| b.kind);
+    if before.as_ref().is_none_or(|kind| !kind.is_same_client(&r.kind)) {
+        put_aside(tx, &r.id, before.as_ref()).await?;
+        rename(tx, &r.id.former(Some(&r.kind)), &r.id).await?;
+    }
     sqlx::query(
         "INSERT INTO lti_registration (id, course, plan, created_at, issuer, client_id, consumer_key, settings)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -339,14 +344,46 @@ async fn put_with(tx: &mut Tx, (registration, giver): &(Registration, Giver)) ->
 
 /// Addresses of what was there go with it: another platform by the same name must not be asked at them.
 async fn drop_registration(tx: &mut Tx, id: &RegistrationId) -> Result<bool, Failure> {
+    let Some(registration) = get(tx.conn(), id).await? else {
+        return Ok(false);
+    };
+    put_aside(tx, id, Some(&registration.kind)).await?;
+    let done = sqlx::query("DELETE FROM lti_registration WHERE id = $1").bind(id.0.as_str());
+    Ok(done.execute(tx.conn()).await?.rows_affected() == 1)
+}
+
+/// What is of the client that had a name, and of no other: otherwise a grade would go to its addresses with another's token.
+async fn put_aside(tx: &mut Tx, id: &RegistrationId, of: Option<&Kind>) -> Result<(), Failure> {
     for dependent in [
         "DELETE FROM lti_state WHERE registration = $1",
         "DELETE FROM lti_roster WHERE registration = $1",
     ] {
         sqlx::query(dependent).bind(id.0.as_str()).execute(tx.conn()).await?;
     }
-    let done = sqlx::query("DELETE FROM lti_registration WHERE id = $1").bind(id.0.as_str());
-    Ok(done.execute(tx.conn()).await?.rows_affected() == 1)
+    rename(tx, id, &id.former(of)).await
+}
+
+/// Where both have something at one place (a launch that was under way when the name went), the newer one's stays.
+async fn rename(tx: &mut Tx, from: &RegistrationId, to: &RegistrationId) -> Result<(), Failure> {
+    for change in [
+        "DELETE FROM grade WHERE registration = $2 AND EXISTS
+             (SELECT 1 FROM grade g WHERE g.registration = $1 AND g.platform_user = grade.platform_user AND g.place = grade.place)",
+        // another revision: whoever is about to send one of them reads it again
+        "UPDATE grade SET registration = $2, revision = revision + 1 WHERE registration = $1",
+        "DELETE FROM grade_line_item WHERE registration = $2 AND EXISTS
+             (SELECT 1 FROM grade_line_item i WHERE i.registration = $1 AND i.line_items = grade_line_item.line_items
+                  AND i.lab = grade_line_item.lab)",
+        "UPDATE grade_line_item SET registration = $2 WHERE registration = $1",
+        "DELETE FROM lti_launched WHERE registration = $2 AND EXISTS (SELECT 1 FROM lti_launched l WHERE l.registration = $1)",
+        "UPDATE lti_launched SET registration = $2 WHERE registration = $1",
+    ] {
+        sqlx::query(change)
+            .bind(from.0.as_str())
+            .bind(to.0.as_str())
+            .execute(tx.conn())
+            .await?;
+    }
+    Ok(())
 }
 
 async fn used(conn: &mut AnyConnection, id: &RegistrationId) -> Result<RegistrationUse, Failure> {

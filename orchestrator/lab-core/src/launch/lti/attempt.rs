@@ -33,7 +33,8 @@ impl Attempt {
     /// Whether it is of a registration, or was perhaps meant to be.
     pub fn concerns(&self, registration: &Registration) -> Option<Concern> {
         if let Some(id) = &self.registration {
-            return (*id == registration.id).then_some(Concern::Own);
+            // older ones were of whoever had its name before
+            return (*id == registration.id && self.at >= registration.created_at).then_some(Concern::Own);
         }
         let named = self.platform.as_deref()?;
         let near = match &registration.kind {
