@@ -25,7 +25,10 @@ use crate::{
 use lab_core::{
     OrderKeyId, Timestamp,
     entitlement::ORDERS_A_MINUTE,
-    launch::{lti::REGISTRATIONS_A_MINUTE, staff::SIGN_INS_A_MINUTE},
+    launch::{
+        lti::{LAUNCHES_A_MINUTE, REGISTRATIONS_A_MINUTE},
+        staff::SIGN_INS_A_MINUTE,
+    },
     port::ErrorKind,
 };
 use std::{net::IpAddr, sync::Arc};
@@ -54,6 +57,8 @@ pub struct App {
     pub(crate) order_pace: Pace<OrderKeyId>,
     /// Sign-ins of staff that are begun from each address.
     pub(crate) staff_pace: Pace<IpAddr>,
+    /// Launches by LTI that are begun from each address.
+    pub(crate) launch_pace: Pace<IpAddr>,
     /// Platforms that register themselves, by the address of their administrator.
     pub(crate) registration_pace: Pace<IpAddr>,
     /// Woken when intent changed: the reconciler looks at once instead of at its next turn.
@@ -73,6 +78,7 @@ impl App {
             operations: Operations::default(),
             order_pace: Pace::of_known(ORDERS_A_MINUTE),
             staff_pace: Pace::of_addresses(SIGN_INS_A_MINUTE),
+            launch_pace: Pace::of_addresses(LAUNCHES_A_MINUTE),
             registration_pace: Pace::of_addresses(REGISTRATIONS_A_MINUTE),
             intent: Arc::new(Notify::new()),
             hubs,

@@ -22,6 +22,11 @@ pub struct Guard {
 #[error("the address is in a private network")]
 pub(crate) struct NotPublic;
 
+/// Said of a name that has no address.
+#[derive(Debug, thiserror::Error)]
+#[error("the name is not known")]
+pub(crate) struct NameUnknown(#[source] std::io::Error);
+
 impl Guard {
     /// `private_hosts` may be connected to wherever they are.
     pub fn new(private_hosts: Vec<String>) -> Self {
@@ -51,7 +56,7 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(NameUnknown)?;
             let allowed = guard.allows(name.as_str());
             let good: Vec<SocketAddr> = found.filter(|a| allowed || is_public(a.ip())).collect();
             if good.is_empty() {

@@ -12,14 +12,14 @@ pub use guard::{Guard, is_public};
 pub use mail::{MailOpenError, SmtpMail};
 
 use async_trait::async_trait;
-use lab_core::port::{PLATFORM_BODY_BYTES_MAX, Platform, PlatformAnswer, PlatformError, PlatformRequest};
+use lab_core::port::{PLATFORM_BODY_BYTES_MAX, Platform, PlatformAnswer, PlatformError, PlatformRequest, Unreached};
 use reqwest::{
     Client, Method,
     header::{HeaderMap, RETRY_AFTER},
     redirect::Policy,
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 /// A platform under load answers its keys in a second or two; a learner waits for no more than this.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -44,6 +44,12 @@ pub enum OpenError {
 impl HttpPlatform {
     /// `private_hosts`: names and addresses that may be asked although they are in a private network.
     pub fn open(private_hosts: Vec<String>) -> Result<Self, OpenError> {
+        Self::patient(private_hosts, ANSWER_WITHIN)
+    }
+
+    /// [`HttpPlatform::open`] with another patience, which tests have less of.
+    #[doc(hidden)]
+    pub fn patient(private_hosts: Vec<String>, answer_within: Duration) -> Result<Self, OpenError> {
         let guard = Guard::new(private_hosts);
         let client = Client::builder()
             .tls_backend_preconfigured(tls()?)
@@ -51,7 +57,7 @@ impl HttpPlatform {
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_WITHIN)
-            .timeout(ANSWER_WITHIN)
+            .timeout(answer_within)
             .user_agent(concat!("labwire/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(OpenError::Client)?;
@@ -117,15 +123,43 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// The resolver's refusal is somewhere in the chain of causes.
 fn failed(error: reqwest::Error, url: &str) -> PlatformError {
     let url = url.to_owned();
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-    while let Some(e) = cause {
-        if e.is::<guard::NotPublic>() {
-            return PlatformError::Private { url };
-        }
-        cause = e.source();
+    if causes(&error).any(|e| e.is::<guard::NotPublic>()) {
+        return PlatformError::Private { url };
     }
     PlatformError::Unavailable {
         url,
+        why: why(&error),
         source: Box::new(error.without_url()),
     }
+}
+
+fn why(error: &reqwest::Error) -> Unreached {
+    if error.is_timeout() {
+        return Unreached::Slow;
+    }
+    let known = causes(error).find_map(|e| {
+        if e.is::<guard::NameUnknown>() {
+            return Some(Unreached::Name);
+        }
+        if e.is::<rustls::Error>() {
+            return Some(Unreached::Tls);
+        }
+        let refused = e
+            .downcast_ref::<io::Error>()
+            .is_some_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
+        refused.then_some(Unreached::Refused)
+    });
+    known.unwrap_or(Unreached::Other)
+}
+
+/// An error and all of its causes, the outermost first. What stands inside an I/O error is one of them, though its `source` leaves it out.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |e: &&'a (dyn Error + 'static)| {
+        let e: &'a (dyn Error + 'static) = *e;
+        let inside = e.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        match inside {
+            Some(inside) => Some(inside),
+            None => e.source(),
+        }
+    })
 }

@@ -5,11 +5,14 @@
     reason = "clippy's own exception for tests does not see their helpers"
 )]
 
-use lab_core::port::{PLATFORM_BODY_BYTES_MAX, Platform, PlatformError, PlatformRequest};
+use lab_core::port::{PLATFORM_BODY_BYTES_MAX, Platform, PlatformError, PlatformRequest, Unreached};
 use lab_platform::HttpPlatform;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -104,6 +107,27 @@ async fn an_answer_without_end_is_cut() {
     let request = PlatformRequest::get(&format!("http://127.0.0.1:{port}/"), "*/*");
     let refused = open(&["127.0.0.1"]).send(&request).await.unwrap_err();
     assert!(matches!(refused, PlatformError::Answer { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn why_nobody_answers_is_told() {
+    let (plain, _) = server(http("400 Bad Request", "", "this is not TLS")).await;
+    let quiet = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let quiet_port = quiet.local_addr().unwrap().port();
+    let hosts = ["127.0.0.1", "nobody.invalid"].map(str::to_owned).to_vec();
+    for (url, patience_ms, expected) in [
+        ("http://127.0.0.1:1/".to_owned(), 10_000, Unreached::Refused),
+        ("https://nobody.invalid/".to_owned(), 10_000, Unreached::Name),
+        (format!("https://127.0.0.1:{plain}/"), 10_000, Unreached::Tls),
+        (format!("http://127.0.0.1:{quiet_port}/"), 300, Unreached::Slow),
+    ] {
+        let platform = HttpPlatform::patient(hosts.clone(), Duration::from_millis(patience_ms)).unwrap();
+        let refused = platform.send(&PlatformRequest::get(&url, "*/*")).await.unwrap_err();
+        assert!(
+            matches!(&refused, PlatformError::Unavailable { why, .. } if *why == expected),
+            "{url}: {refused:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use lab_core::{
     entitlement::Giver,
     launch::lti::{
         Attempt, Invitation, Jwks, Kind, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey,
-        RegistrationUse, Roster, SamePerson, Tried, Waiting,
+        RegistrationUse, Roster, SamePerson, Seen, Tried, Waiting,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
@@ -40,6 +40,9 @@ impl LtiStore for SqlStore {
     }
     async fn lti_launched_at(&self, id: &RegistrationId) -> Result<Option<Timestamp>, StoreError> {
         read!(self, "lti_launched_at", launched_at, id)
+    }
+    async fn lti_seen(&self) -> Result<Vec<Seen>, StoreError> {
+        read!(self, "lti_seen", seen)
     }
     async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError> {
         read!(self, "lti_registration_get", get, id)
@@ -145,6 +148,11 @@ pub(crate) async fn put(tx: &mut Tx, r: &Registration) -> Result<(), Failure> {
     if let Some(other) = other {
         let detail = format!("registration {} has the same platform or key", row::text(&other, "id")?);
         return Err(Failure::conflict("registration", &r.id, detail));
+    }
+    let before = get(tx.conn(), &r.id).await?.map(|b| b.kind);
+    if before.as_ref().is_none_or(|kind| !kind.is_same_client(&r.kind)) {
+        put_aside(tx, &r.id, before.as_ref()).await?;
+        rename(tx, &r.id.former(Some(&r.kind)), &r.id).await?;
     }
     sqlx::query(
         "INSERT INTO lti_registration (id, course, plan, created_at, issuer, client_id, consumer_key, settings)
@@ -336,14 +344,46 @@ async fn put_with(tx: &mut Tx, (registration, giver): &(Registration, Giver)) ->
 
 /// Addresses of what was there go with it: another platform by the same name must not be asked at them.
 async fn drop_registration(tx: &mut Tx, id: &RegistrationId) -> Result<bool, Failure> {
+    let Some(registration) = get(tx.conn(), id).await? else {
+        return Ok(false);
+    };
+    put_aside(tx, id, Some(&registration.kind)).await?;
+    let done = sqlx::query("DELETE FROM lti_registration WHERE id = $1").bind(id.0.as_str());
+    Ok(done.execute(tx.conn()).await?.rows_affected() == 1)
+}
+
+/// What is of the client that had a name, and of no other: otherwise a grade would go to its addresses with another's token.
+async fn put_aside(tx: &mut Tx, id: &RegistrationId, of: Option<&Kind>) -> Result<(), Failure> {
     for dependent in [
         "DELETE FROM lti_state WHERE registration = $1",
         "DELETE FROM lti_roster WHERE registration = $1",
     ] {
         sqlx::query(dependent).bind(id.0.as_str()).execute(tx.conn()).await?;
     }
-    let done = sqlx::query("DELETE FROM lti_registration WHERE id = $1").bind(id.0.as_str());
-    Ok(done.execute(tx.conn()).await?.rows_affected() == 1)
+    rename(tx, id, &id.former(of)).await
+}
+
+/// Where both have something at one place (a launch that was under way when the name went), the newer one's stays.
+async fn rename(tx: &mut Tx, from: &RegistrationId, to: &RegistrationId) -> Result<(), Failure> {
+    for change in [
+        "DELETE FROM grade WHERE registration = $2 AND EXISTS
+             (SELECT 1 FROM grade g WHERE g.registration = $1 AND g.platform_user = grade.platform_user AND g.place = grade.place)",
+        // another revision: whoever is about to send one of them reads it again
+        "UPDATE grade SET registration = $2, revision = revision + 1 WHERE registration = $1",
+        "DELETE FROM grade_line_item WHERE registration = $2 AND EXISTS
+             (SELECT 1 FROM grade_line_item i WHERE i.registration = $1 AND i.line_items = grade_line_item.line_items
+                  AND i.lab = grade_line_item.lab)",
+        "UPDATE grade_line_item SET registration = $2 WHERE registration = $1",
+        "DELETE FROM lti_launched WHERE registration = $2 AND EXISTS (SELECT 1 FROM lti_launched l WHERE l.registration = $1)",
+        "UPDATE lti_launched SET registration = $2 WHERE registration = $1",
+    ] {
+        sqlx::query(change)
+            .bind(from.0.as_str())
+            .bind(to.0.as_str())
+            .execute(tx.conn())
+            .await?;
+    }
+    Ok(())
 }
 
 async fn used(conn: &mut AnyConnection, id: &RegistrationId) -> Result<RegistrationUse, Failure> {
@@ -396,6 +436,32 @@ async fn launched_at(conn: &mut AnyConnection, id: &RegistrationId) -> Result<Op
         .fetch_optional(conn)
         .await?;
     found.map(|r| row::time(&r, "at")).transpose()
+}
+
+/// A course of 2,500 learners with five labs has 12,500 rows of grades; they are read by the index of their registration.
+async fn seen(conn: &mut AnyConnection) -> Result<Vec<Seen>, Failure> {
+    let rows = sqlx::query(
+        "SELECT r.id, (SELECT l.at FROM lti_launched l WHERE l.registration = r.id) AS launched_at,
+                MAX(g.sent_at) AS graded_at,
+                COUNT(CASE WHEN g.state = 'pending' THEN 1 END) AS waiting,
+                COUNT(CASE WHEN g.state = 'failed' THEN 1 END) AS failed
+         FROM lti_registration r LEFT JOIN grade g ON g.registration = r.id GROUP BY r.id",
+    )
+    .fetch_all(conn)
+    .await?;
+    let read = |r: &AnyRow| {
+        Ok(Seen {
+            registration: RegistrationId(row::text(r, "id")?),
+            launched_at: row::time_opt(r, "launched_at")?,
+            graded_at: row::time_opt(r, "graded_at")?,
+            grades_waiting: row::int(r, "waiting")?.unsigned_abs(),
+            grades_failed: row::int(r, "failed")?.unsigned_abs(),
+        })
+    };
+    let mut all = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    // as our own order of names, whatever the database's language is
+    all.sort_by(|a, b| a.registration.cmp(&b.registration));
+    Ok(all)
 }
 
 /// Two that read the same newest key take the same ordinal: the second is undone, runs again, and finds the first.

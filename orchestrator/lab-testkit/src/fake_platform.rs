@@ -1,7 +1,7 @@
 //! A learning platform that says what a test wrote.
 
 use async_trait::async_trait;
-use lab_core::port::{Platform, PlatformAnswer, PlatformError, PlatformRequest};
+use lab_core::port::{Platform, PlatformAnswer, PlatformError, PlatformRequest, Unreached};
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard},
@@ -19,6 +19,8 @@ struct State {
     answers: HashMap<String, PlatformAnswer>,
     requests: Vec<PlatformRequest>,
     held: HashMap<String, watch::Receiver<()>>,
+    /// Why an address does not answer; one without a reason leads into a private network.
+    unreached: HashMap<String, Option<Unreached>>,
 }
 
 /// While it lives, an address answers nobody.
@@ -57,6 +59,18 @@ impl FakePlatform {
         self.state().answers.remove(url);
     }
 
+    /// From now on `url` does not answer, for this reason.
+    pub fn is_unreached(&self, url: &str, why: Unreached) {
+        self.is_silent(url);
+        self.state().unreached.insert(url.to_owned(), Some(why));
+    }
+
+    /// From now on the name in `url` leads into a private network.
+    pub fn is_private(&self, url: &str) {
+        self.is_silent(url);
+        self.state().unreached.insert(url.to_owned(), None);
+    }
+
     /// Until what it gives is dropped, requests of `url` wait; what it answers then is what it is to answer then.
     pub fn holds(&self, url: &str) -> Held {
         let (held, wait) = watch::channel(());
@@ -82,13 +96,18 @@ impl Platform for FakePlatform {
             // an error is what it waits for: whoever held the address let go
             while held.changed().await.is_ok() {}
         }
-        self.state()
-            .answers
-            .get(&request.url)
-            .cloned()
-            .ok_or_else(|| PlatformError::Unavailable {
-                url: request.url.clone(),
+        let state = self.state();
+        if let Some(answer) = state.answers.get(&request.url) {
+            return Ok(answer.clone());
+        }
+        let url = request.url.clone();
+        match state.unreached.get(&url) {
+            Some(None) => Err(PlatformError::Private { url }),
+            why => Err(PlatformError::Unavailable {
+                url,
+                why: why.copied().flatten().unwrap_or(Unreached::Other),
                 source: Box::new(crate::Planned),
-            })
+            }),
+        }
     }
 }

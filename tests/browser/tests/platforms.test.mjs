@@ -50,6 +50,7 @@ test('a key and its secret are made on the page, shown once, and what to paste s
   assert.ok(!(await page.content()).includes(secret), 'a secret is shown once');
   await part(page, 'lti-lab').selectOption('shell');
   await guides.getByText(/\/lti\/labs\/[0-9a-f-]{36}/).first().waitFor();
+  await part(page, 'lti-seen-fun').getByText('Open a lab from the course: its launch shows here.').waitFor();
   assert.deepEqual(await barriers(page), []);
 });
 
@@ -87,6 +88,22 @@ test('a platform registers itself in its own frame, waits for a yes, and its lea
   const lab = learner.frame('shell');
   await part(lab, 'workbench').waitFor({ timeout: READY_WITHIN_MS });
   await run(lab, 'sh', ['echo answer-$((6 * 7))'], /answer-42/);
+
+  // the launch before the yes named this platform: it is past now, and one by a wrong client id is not
+  await page.reload();
+  const seen = part(page, 'lti-seen-campus');
+  await seen.getByText('remarche').waitFor();
+  await seen.getByText(/Dernier lancement accepté/).waitFor();
+  await seen.getByText('aucune jusqu’ici').waitFor();
+  await seen.getByText(/labwire lti test campus/).waitFor();
+  const wrong = new URLSearchParams({ iss: platform.url, login_hint: 'h', client_id: 'mistyped', target_link_uri: `${labwire.url}/lti/launch` });
+  await learner.goto(`${labwire.url}/lti/login?${wrong}`);
+  await learner.getByText('lti-platform-unknown').first().waitFor();
+  await page.reload();
+  await seen.getByText('refusée depuis').waitFor();
+  await seen.getByText(`nomme « ${platform.url} »`).waitFor();
+  await seen.getByText(/comparez l’enregistrement avec ce que montre la plateforme/).waitFor();
+  assert.deepEqual(await barriers(page), []);
 });
 
 test('the page of platforms is whole on a phone', async () => {

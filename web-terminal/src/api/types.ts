@@ -54,6 +54,7 @@ export type LearnerPage = Omit<Schemas['LearnerView'], 'sessions'> & { sessions:
 export type ErasedPerson = Schemas['ErasedView'];
 export type LtiOverview = Schemas['LtiOverviewView'];
 export type LtiInvitation = Schemas['InvitationView'];
+export type LtiSeen = Schemas['RegistrationSeenView'];
 export type LtiAttempt = Schemas['AttemptView'];
 export type LtiAdd = Schemas['LtiAddRequest'];
 export type LtiAdded = Schemas['LtiAddedView'];

@@ -70,8 +70,13 @@ impl Rig {
 
     /// A platform at `host`, registered by that name.
     async fn registered(&self, host: &str) {
+        self.registered_as(host, host).await;
+    }
+
+    /// A platform at `host`, registered by another name.
+    async fn registered_as(&self, name: &str, host: &str) {
         let registration = Registration {
-            id: RegistrationId(host.into()),
+            id: RegistrationId(name.into()),
             course: None,
             plan: None,
             created_at: self.clock.now(),
@@ -379,4 +384,36 @@ async fn a_list_that_leads_elsewhere_or_does_not_end_is_refused_with_a_reason_an
     codes.sort();
     assert_eq!(codes, ["line-items-elsewhere", "line-items-endless"]);
     assert_eq!((rig.asked("evil"), rig.asked("endless/items")), (0, 10));
+}
+
+#[tokio::test]
+async fn what_waited_for_one_platform_is_not_sent_by_the_next_one_of_its_name() {
+    let mut rig = Rig::new().await;
+    rig.registered("campus").await;
+    rig.launched("campus", 3).await;
+    rig.passed("a").await;
+    // the platform answers, and would take what comes: whoever has its name by then must not send it
+    rig.answers("campus", 3, 200);
+    let campus = RegistrationId("campus".into());
+    assert!(rig.store.lti_registration_drop(&campus).await.unwrap());
+    rig.registered_as("campus", "other").await;
+    rig.platform.answers(&at("other", "token"), 200, TOKEN);
+    rig.outbox.settle().await.unwrap();
+    assert!(
+        rig.platform.requests().is_empty(),
+        "no token was asked for, and nobody was sent one"
+    );
+    let gone = rig.rows().await;
+    assert!(
+        gone.iter()
+            .all(|r| r.trouble.as_ref().is_some_and(|t| t.code == "registration-gone")),
+        "{gone:#?}"
+    );
+    // `--retry` of the name does not bring them out either; of the client that they are of, it does
+    assert_eq!(rig.store.grade_retry(Some(&campus), rig.clock.now()).await.unwrap(), 0);
+    rig.registered("campus").await;
+    assert_eq!(rig.store.grade_retry(Some(&campus), rig.clock.now()).await.unwrap(), 3);
+    rig.outbox.settle().await.unwrap();
+    assert!(rig.all_are(GradeState::Sent).await, "{:#?}", rig.rows().await);
+    assert_eq!((rig.asked("https://campus/"), rig.asked("https://other/")), (4, 0));
 }

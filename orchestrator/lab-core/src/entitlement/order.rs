@@ -291,8 +291,15 @@ pub fn grant_of(key: &OrderKey, plan: &Plan, order: &Order, at: Timestamp) -> Re
         );
         problems.push(FieldProblem::new("seconds", seconds.to_string(), remedy));
     }
-    let days = Duration::from_hours(24 * u64::from(plan.valid_days));
-    let expires_at = order.expires_at.unwrap_or_else(|| at.plus(days));
+    let usual = Grant::of_plan(
+        plan,
+        order_grant(&key.shop, &order.number),
+        &order.person,
+        &order.course,
+        source::ORDER,
+        at,
+    );
+    let expires_at = order.expires_at.unwrap_or(usual.expires_at);
     if expires_at <= at || expires_at > at.plus(ORDER_VALID_MAX) {
         problems.push(FieldProblem::new(
             "expires_at",
@@ -304,17 +311,10 @@ pub fn grant_of(key: &OrderKey, plan: &Plan, order: &Order, at: Timestamp) -> Re
         return Err(problems);
     }
     Ok(Grant {
-        id: order_grant(&key.shop, &order.number),
-        subject: order.person.clone(),
-        course: order.course.clone(),
-        plan: plan.id.clone(),
         seconds,
-        priority: 0,
-        effective_at: at,
         expires_at,
-        created_at: at,
-        source: source::ORDER.into(),
         sponsor: key.sponsor.clone(),
+        ..usual
     })
 }
 

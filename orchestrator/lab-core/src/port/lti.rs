@@ -6,7 +6,7 @@ use crate::{
     entitlement::Giver,
     launch::lti::{
         Attempt, Invitation, LtiKey, LtiState, Registration, RegistrationId, RegistrationKey, RegistrationUse, Roster,
-        SamePerson, Tried, Waiting,
+        SamePerson, Seen, Tried, Waiting,
     },
 };
 use async_trait::async_trait;
@@ -21,12 +21,15 @@ pub const LTI_FOUND_MAX: u32 = 2;
 #[async_trait]
 pub trait LtiStore: Send + Sync + 'static {
     /// Adds a registration, or changes the one of that id (which keeps its `created_at`). A conflict when another registration has its
-    /// issuer and client id, or its key.
+    /// issuer and client id, or its key. Grades, line items and the last launch are a client's, not a name's
+    /// ([`crate::launch::lti::Kind::is_same_client`]): those of another client are put aside under [`RegistrationId::former`] with the logins and
+    /// lists of people forgotten, and what was put aside of this one is its own again.
     async fn lti_registration_put(&self, registration: &Registration) -> Result<(), StoreError>;
     /// The same, with what its launches may give, in one transaction: of one that is refused nothing is kept.
     async fn lti_registration_put_with(&self, registration: &Registration, giver: &Giver) -> Result<(), StoreError>;
     /// Forgets a registration with its secret, logins under way, and where it lists people. Whether it was there. What its launches gave stays,
-    /// with its limits, its grades and its refused launches: one of the same name goes on with them.
+    /// with its limits and its refused launches: one of the same name goes on with them. Its grades are put aside, as by
+    /// [`LtiStore::lti_registration_put`]: only the same client goes on with those.
     async fn lti_registration_drop(&self, id: &RegistrationId) -> Result<bool, StoreError>;
     /// What is here by it.
     async fn lti_registration_use(&self, id: &RegistrationId) -> Result<RegistrationUse, StoreError>;
@@ -34,6 +37,8 @@ pub trait LtiStore: Send + Sync + 'static {
     async fn lti_launched(&self, id: &RegistrationId, at: Timestamp) -> Result<(), StoreError>;
     /// When one of its launches was last taken.
     async fn lti_launched_at(&self, id: &RegistrationId) -> Result<Option<Timestamp>, StoreError>;
+    /// When each registration that is there last worked, by id.
+    async fn lti_seen(&self) -> Result<Vec<Seen>, StoreError>;
     async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError>;
     /// All of them, by id.
     async fn lti_registration_list(&self) -> Result<Vec<Registration>, StoreError>;

@@ -66,12 +66,28 @@ pub trait Platform: Send + Sync + 'static {
     async fn send(&self, request: &PlatformRequest) -> Result<PlatformAnswer, PlatformError>;
 }
 
+/// Why nothing was answered, as far as it can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreached {
+    /// The name has no address.
+    Name,
+    /// There is a machine, and nobody listens at that port.
+    Refused,
+    /// No TLS: the certificate is not trusted here or of another name, or the port speaks something else.
+    Tls,
+    /// Not within seconds: the machine is slow, or something drops what is sent to it.
+    Slow,
+    /// Anything else, such as a connection that broke off.
+    Other,
+}
+
 /// What failed. Never holds what was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
     #[error("{url} does not answer")]
     Unavailable {
         url: String,
+        why: Unreached,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

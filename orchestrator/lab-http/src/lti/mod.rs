@@ -22,6 +22,7 @@ use axum::{
 use lab_app::launch::lti::{Answered, Begun, Browser, Launched};
 use lab_core::launch::lti::{Fault, Language, LtiRefusal, Params, percent_encode};
 use serde_json::json;
+use std::net::IpAddr;
 
 /// A page asked one of our addresses for what a platform would send there.
 const OPENED_BY_HAND: &str = "lti-opened-by-hand";
@@ -29,48 +30,58 @@ const OPENED_BY_HAND: &str = "lti-opened-by-hand";
 /// Begins a launch by LTI 1.3, from a query.
 #[utoipa::path(
     get, path = "/lti/login", operation_id = "lti_login", tag = "lti",
-    responses((status = 303, description = "to the platform"), (status = 400, description = "a page that says why not"))
+    responses((status = 303, description = "to the platform"), (status = 400, description = "a page that says why not"), (status = 429, description = "a page: very many launches of this address"))
 )]
-pub(crate) async fn login(State(state): State<HttpState>, RawQuery(query): RawQuery) -> Response {
-    begin(&state, params(query.as_deref().unwrap_or_default())).await
+pub(crate) async fn login(
+    State(state): State<HttpState>,
+    Address(from): Address,
+    RawQuery(query): RawQuery,
+) -> Response {
+    begin(&state, from, params(query.as_deref().unwrap_or_default())).await
 }
 
 /// Begins a launch by LTI 1.3, from a form.
 #[utoipa::path(
     post, path = "/lti/login", operation_id = "lti_login_form", tag = "lti",
-    responses((status = 303, description = "to the platform"), (status = 400, description = "a page that says why not"))
+    responses((status = 303, description = "to the platform"), (status = 400, description = "a page that says why not"), (status = 429, description = "a page: very many launches of this address"))
 )]
-pub(crate) async fn login_form(State(state): State<HttpState>, body: Result<Bytes, BytesRejection>) -> Response {
-    begin(&state, form(body)).await
+pub(crate) async fn login_form(
+    State(state): State<HttpState>,
+    Address(from): Address,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    begin(&state, from, form(body)).await
 }
 
 /// A platform's answer (1.3), or a launch (1.1) whose lab is in the parameter `custom_lab`.
 #[utoipa::path(
     post, path = "/lti/launch", operation_id = "lti_launch", tag = "lti",
-    responses((status = 200, description = "a page to choose labs from"), (status = 303, description = "to /launch"), (status = 400, description = "a page that says why not"))
+    responses((status = 200, description = "a page to choose labs from"), (status = 303, description = "to /launch"), (status = 400, description = "a page that says why not"), (status = 429, description = "a page: very many launches of this address"))
 )]
 pub(crate) async fn launch(
     State(state): State<HttpState>,
+    Address(from): Address,
     uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    arrive(&state, &uri, &headers, form(body)).await
+    arrive(&state, from, &uri, &headers, form(body)).await
 }
 
 /// The same, at the address of a lab.
 #[utoipa::path(
     post, path = "/lti/labs/{lab}", operation_id = "lti_launch_lab", tag = "lti",
     params(("lab" = String, Path, description = "id or UUID")),
-    responses((status = 303, description = "to /launch"), (status = 400, description = "a page that says why not"))
+    responses((status = 303, description = "to /launch"), (status = 400, description = "a page that says why not"), (status = 429, description = "a page: very many launches of this address"))
 )]
 pub(crate) async fn launch_lab(
     State(state): State<HttpState>,
+    Address(from): Address,
     uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    arrive(&state, &uri, &headers, form(body)).await
+    arrive(&state, from, &uri, &headers, form(body)).await
 }
 
 /// Our public keys.
@@ -202,12 +213,12 @@ fn form(body: Result<Bytes, BytesRejection>) -> Sent {
     params(std::str::from_utf8(&body).unwrap_or("%"))
 }
 
-async fn begin(state: &HttpState, params: Sent) -> Response {
+async fn begin(state: &HttpState, from: IpAddr, params: Sent) -> Response {
     let params = match params {
         Ok(params) => params,
         Err((refusal, status)) => return page::refused(&refusal, status),
     };
-    match state.app.lti_begin(&params).await {
+    match state.app.lti_begin(&params, from).await {
         Ok(begun) => begun_response(state, &begun),
         Err(e) => page::failed(e),
     }
@@ -225,7 +236,7 @@ fn begun_response(state: &HttpState, begun: &Begun) -> Response {
     no_store(response)
 }
 
-async fn arrive(state: &HttpState, uri: &Uri, headers: &HeaderMap, params: Sent) -> Response {
+async fn arrive(state: &HttpState, from: IpAddr, uri: &Uri, headers: &HeaderMap, params: Sent) -> Response {
     let params = match params {
         Ok(params) => params,
         Err((refusal, status)) => return page::refused(&refusal, status),
@@ -241,7 +252,7 @@ async fn arrive(state: &HttpState, uri: &Uri, headers: &HeaderMap, params: Sent)
         // as browsers know it, whatever a proxy made of it
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
         let url = format!("{}{path}", state.settings.public_url);
-        state.app.lti_form(&url, &params).await.map(Launched::Link)
+        state.app.lti_form(&url, &params, from).await.map(Launched::Link)
     };
     let response = match launched {
         Ok(Launched::Link(token)) => redirect(&format!("/launch?token={}", percent_encode(&token))),

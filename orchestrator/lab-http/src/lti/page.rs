@@ -26,7 +26,7 @@ pub(super) fn refused(refusal: &LtiRefusal, status: StatusCode) -> Response {
     let body = format!(
         "{}{}<p><code>{}</code></p>\n",
         both("h1", &fault.text()),
-        both("p", &fault.next().text()),
+        both("p", &fault.next_step()),
         fault.code()
     );
     let mut response = html(status, fault.code(), &body);
@@ -38,7 +38,7 @@ pub(super) fn refused(refusal: &LtiRefusal, status: StatusCode) -> Response {
 pub(super) fn failed(error: AppError) -> Response {
     if let AppError::Lti(refusal) = &error {
         let status = match refusal.fault {
-            Fault::RegisterTries | Fault::RegisterPace => StatusCode::TOO_MANY_REQUESTS,
+            Fault::RegisterTries | Fault::RegisterPace | Fault::LaunchPace => StatusCode::TOO_MANY_REQUESTS,
             fault if fault.next() == Next::Later => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };

@@ -5,7 +5,7 @@ use lab_app::launch::lti::{Added, Invited, LtiOverview, NewRegistration};
 use lab_core::{
     LabId, Timestamp,
     launch::lti::{
-        Attempt, Fault, Guide, Invitation, Jwks, Kind, Registration, RegistrationId, STEPS, Version, remedy,
+        Attempt, Fault, Guide, History, Invitation, Jwks, Kind, Registration, RegistrationId, STEPS, Seen, remedy,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ const ATTEMPTS_SHOWN: usize = 20;
 pub struct LtiOverviewView {
     /// By name.
     pub registrations: Vec<RegistrationView>,
+    /// When each of them last worked; by name.
+    pub seen: Vec<RegistrationSeenView>,
     /// By name.
     pub invitations: Vec<InvitationView>,
     /// Newest first, at most 20.
@@ -43,18 +45,55 @@ pub struct RegistrationView {
 
 impl From<&Registration> for RegistrationView {
     fn from(r: &Registration) -> Self {
-        let (version, platform, client) = match &r.kind {
-            Kind::Platform { issuer, client_id, .. } => (Version::V1p3, Some(issuer.clone()), client_id.clone()),
-            Kind::Consumer { key, .. } => (Version::V1p1, None, key.clone()),
+        let (platform, client) = match &r.kind {
+            Kind::Platform { issuer, client_id, .. } => (Some(issuer.clone()), client_id.clone()),
+            Kind::Consumer { key, .. } => (None, key.clone()),
         };
         Self {
             name: r.id.0.clone(),
-            version: version.name().to_owned(),
+            version: r.kind.version().name().to_owned(),
             platform,
             client,
             course: r.course.as_ref().map(ToString::to_string),
             plan: r.plan.as_ref().map(ToString::to_string),
             created_at: r.created_at.secs(),
+        }
+    }
+}
+
+/// When a registration last worked, and what stands against it.
+#[derive(Serialize, ToSchema)]
+pub struct RegistrationSeenView {
+    pub name: String,
+    /// `1.1` or `1.3`.
+    pub version: String,
+    /// `unseen`, `never-taken`, `taken`, `taken-again` or `refused-since`: its newest launch against its newest refusal or near miss.
+    pub standing: String,
+    /// Unix seconds; the newest launch that was taken.
+    pub launched_at: Option<i64>,
+    /// Unix seconds; the newest grade that the platform took. By LTI 1.3 it gave a token for it.
+    pub graded_at: Option<i64>,
+    pub grades_waiting: u64,
+    pub grades_failed: u64,
+    /// Its newest launch that was refused.
+    pub refused: Option<AttemptView>,
+    /// The newest launch that no registration matches, and that was perhaps meant for this one.
+    pub near_miss: Option<AttemptView>,
+}
+
+impl RegistrationSeenView {
+    fn new(registration: &Registration, seen: &Seen, attempts: &[Attempt]) -> Self {
+        let known = History::of(registration, attempts, seen.launched_at);
+        Self {
+            name: registration.id.0.clone(),
+            version: registration.kind.version().name().to_owned(),
+            standing: known.standing.name().to_owned(),
+            launched_at: seen.launched_at.map(Timestamp::secs),
+            graded_at: seen.graded_at.map(Timestamp::secs),
+            grades_waiting: seen.grades_waiting,
+            grades_failed: seen.grades_failed,
+            refused: known.own.map(Into::into),
+            near_miss: known.near.map(Into::into),
         }
     }
 }
@@ -129,6 +168,8 @@ pub struct AttemptView {
     pub at: i64,
     /// Missing when it could not be told whose it was.
     pub name: Option<String>,
+    /// The issuer (LTI 1.3) or consumer key (1.1) that it named; also one that no registration has.
+    pub platform: Option<String>,
     /// `1.1` or `1.3`.
     pub version: String,
     pub code: String,
@@ -167,6 +208,7 @@ impl From<&Attempt> for AttemptView {
         Self {
             at: a.at.secs(),
             name: a.registration.as_ref().map(|r| r.0.clone()),
+            platform: a.platform.clone(),
             version: a.version.clone(),
             code: a.code.clone(),
             text: fault.map(|f| f.text()).map(|t| text(&t.en, &t.fr)),
@@ -189,6 +231,14 @@ impl LtiOverviewView {
         let invitations = overview.invitations.iter();
         Self {
             registrations: overview.registrations.iter().map(Into::into).collect(),
+            seen: overview
+                .registrations
+                .iter()
+                .filter_map(|r| {
+                    let seen = overview.seen.iter().find(|s| s.registration == r.id)?;
+                    Some(RegistrationSeenView::new(r, seen, &overview.attempts))
+                })
+                .collect(),
             invitations: invitations.map(|i| InvitationView::new(i, now)).collect(),
             attempts: overview.attempts.iter().take(ATTEMPTS_SHOWN).map(Into::into).collect(),
         }

@@ -33,6 +33,29 @@ impl Grades {
             .filter(move |row| row.target.registration == *registration)
     }
 
+    /// Grades and line items of one registration are another's; where both have one at a place, the renamed one stays.
+    pub fn rename(&mut self, from: &RegistrationId, to: &RegistrationId) {
+        let moved: Vec<(String, String)> = self
+            .of_registration(from)
+            .map(|r| (r.target.user.clone(), place(r)))
+            .collect();
+        self.rows
+            .retain(|_, r| r.target.registration != *to || !moved.contains(&(r.target.user.clone(), place(r))));
+        for row in self.rows.values_mut().filter(|r| r.target.registration == *from) {
+            row.target.registration = to.clone();
+            row.revision += 1;
+        }
+        let items = std::mem::take(&mut self.line_items);
+        let (renamed, mut others): (HashMap<_, _>, HashMap<_, _>) =
+            items.into_iter().partition(|((of, ..), _)| of == from);
+        others.extend(
+            renamed
+                .into_iter()
+                .map(|((_, list, lab), item)| ((to.clone(), list, lab), item)),
+        );
+        self.line_items = others;
+    }
+
     /// Grades of somebody who is forgotten.
     pub fn forget(&mut self, subject: &Subject) {
         self.rows.retain(|_, row| row.target.subject != *subject);

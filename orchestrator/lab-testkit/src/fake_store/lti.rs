@@ -8,7 +8,7 @@ use lab_core::{
     grading::GradeState,
     launch::lti::{
         Attempt, INVITATION_TRIES_MAX, Invitation, Kind, LtiKey, LtiState, Registration, RegistrationId,
-        RegistrationKey, RegistrationUse, Roster, SamePerson, Tried, Waiting, same_person_problem,
+        RegistrationKey, RegistrationUse, Roster, SamePerson, Seen, Tried, Waiting, same_person_problem,
     },
     port::{LTI_ATTEMPTS_KEPT, LTI_FOUND_MAX, LtiStore, StoreError},
 };
@@ -75,7 +75,7 @@ impl LtiTables {
         let taken = self
             .registrations
             .values()
-            .find(|other| other.id != registration.id && same(&other.kind, &registration.kind));
+            .find(|other| other.id != registration.id && other.kind.is_same_client(&registration.kind));
         if let Some(other) = taken {
             return Err(StoreError::Conflict {
                 what: "registration",
@@ -112,18 +112,6 @@ impl LtiTables {
         all.find(|i| i.secret == secret && at < i.expires_at && i.waiting.is_none())
     }
 
-    fn approve(&mut self, id: &RegistrationId, at: Timestamp) -> Result<Option<Registration>, StoreError> {
-        let Some(new) = self.invitations.get(id).and_then(|i| i.registration(at)) else {
-            return Ok(None);
-        };
-        if self.registrations.contains_key(id) {
-            return Err(taken(id, "a registration has this name"));
-        }
-        self.put(&new)?;
-        self.invitations.remove(id);
-        Ok(Some(new))
-    }
-
     fn key_add(&mut self, key: &LtiKey, after: Option<&str>, retire_at: Timestamp) -> bool {
         if self.keys.last().map(|k| k.kid.as_str()) != after {
             return false;
@@ -137,6 +125,45 @@ impl LtiTables {
 }
 
 impl State {
+    fn register(&mut self, registration: &Registration) -> Result<(), StoreError> {
+        let id = &registration.id;
+        let before = self.lti.registrations.get(id).map(|r| r.kind.clone());
+        self.lti.put(registration)?;
+        if before
+            .as_ref()
+            .is_none_or(|kind| !kind.is_same_client(&registration.kind))
+        {
+            self.put_aside(id, before.as_ref());
+            self.rename(&id.former(Some(&registration.kind)), id);
+        }
+        Ok(())
+    }
+
+    fn put_aside(&mut self, id: &RegistrationId, of: Option<&Kind>) {
+        self.lti.states.retain(|_, state| state.registration != *id);
+        self.lti.rosters.retain(|(of, _), _| of != id);
+        self.rename(id, &id.former(of));
+    }
+
+    fn rename(&mut self, from: &RegistrationId, to: &RegistrationId) {
+        self.grades.rename(from, to);
+        if let Some(at) = self.lti.launched.remove(from) {
+            self.lti.launched.insert(to.clone(), at);
+        }
+    }
+
+    fn approve(&mut self, id: &RegistrationId, at: Timestamp) -> Result<Option<Registration>, StoreError> {
+        let Some(new) = self.lti.invitations.get(id).and_then(|i| i.registration(at)) else {
+            return Ok(None);
+        };
+        if self.lti.registrations.contains_key(id) {
+            return Err(taken(id, "a registration has this name"));
+        }
+        self.register(&new)?;
+        self.lti.invitations.remove(id);
+        Ok(Some(new))
+    }
+
     fn used_by(&self, id: &RegistrationId) -> RegistrationUse {
         let grants: Vec<_> = self.grants.values().filter(|g| g.source == id.source()).collect();
         let grades: Vec<_> = self.grades.of_registration(id).collect();
@@ -176,21 +203,6 @@ fn taken(id: &RegistrationId, detail: &str) -> StoreError {
     }
 }
 
-fn same(a: &Kind, b: &Kind) -> bool {
-    match (a, b) {
-        (
-            Kind::Platform { issuer, client_id, .. },
-            Kind::Platform {
-                issuer: other_issuer,
-                client_id: other_client,
-                ..
-            },
-        ) => issuer == other_issuer && client_id == other_client,
-        (Kind::Consumer { key, .. }, Kind::Consumer { key: other, .. }) => key == other,
-        _ => false,
-    }
-}
-
 fn matches(kind: &Kind, key: &RegistrationKey) -> bool {
     match (kind, key) {
         (
@@ -208,20 +220,22 @@ fn matches(kind: &Kind, key: &RegistrationKey) -> bool {
 #[async_trait]
 impl LtiStore for FakeStore {
     async fn lti_registration_put(&self, registration: &Registration) -> Result<(), StoreError> {
-        self.run("lti_registration_put", |s| s.lti.put(registration))
+        self.run("lti_registration_put", |s| s.register(registration))
     }
     async fn lti_registration_put_with(&self, registration: &Registration, giver: &Giver) -> Result<(), StoreError> {
         self.run("lti_registration_put_with", |s| {
-            s.lti.put(registration)?;
+            s.register(registration)?;
             s.givers.all.insert(giver.source.clone(), giver.clone());
             Ok(())
         })
     }
     async fn lti_registration_drop(&self, id: &RegistrationId) -> Result<bool, StoreError> {
         self.run("lti_registration_drop", |s| {
-            s.lti.states.retain(|_, state| state.registration != *id);
-            s.lti.rosters.retain(|(of, _), _| of != id);
-            Ok(s.lti.registrations.remove(id).is_some())
+            let Some(gone) = s.lti.registrations.remove(id) else {
+                return Ok(false);
+            };
+            s.put_aside(id, Some(&gone.kind));
+            Ok(true)
         })
     }
     async fn lti_registration_use(&self, id: &RegistrationId) -> Result<RegistrationUse, StoreError> {
@@ -236,6 +250,22 @@ impl LtiStore for FakeStore {
     }
     async fn lti_launched_at(&self, id: &RegistrationId) -> Result<Option<Timestamp>, StoreError> {
         self.run("lti_launched_at", |s| Ok(s.lti.launched.get(id).copied()))
+    }
+    async fn lti_seen(&self) -> Result<Vec<Seen>, StoreError> {
+        self.run("lti_seen", |s| {
+            let of = |id: &RegistrationId| {
+                let grades = || s.grades.of_registration(id);
+                let count = |state| grades().filter(|g| g.state == state).count() as u64;
+                Seen {
+                    registration: id.clone(),
+                    launched_at: s.lti.launched.get(id).copied(),
+                    graded_at: grades().filter_map(|g| g.sent).map(|sent| sent.at).max(),
+                    grades_waiting: count(GradeState::Pending),
+                    grades_failed: count(GradeState::Failed),
+                }
+            };
+            Ok(s.lti.registrations.keys().map(of).collect())
+        })
     }
     async fn lti_registration_get(&self, id: &RegistrationId) -> Result<Option<Registration>, StoreError> {
         self.run("lti_registration_get", |s| Ok(s.lti.registrations.get(id).cloned()))
@@ -283,7 +313,7 @@ impl LtiStore for FakeStore {
         id: &RegistrationId,
         at: Timestamp,
     ) -> Result<Option<Registration>, StoreError> {
-        self.run("lti_invitation_approve", |s| s.lti.approve(id, at))
+        self.run("lti_invitation_approve", |s| s.approve(id, at))
     }
     async fn lti_invitation_drop(&self, id: &RegistrationId) -> Result<bool, StoreError> {
         self.run("lti_invitation_drop", |s| Ok(s.lti.invitations.remove(id).is_some()))

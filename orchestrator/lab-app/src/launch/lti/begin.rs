@@ -4,9 +4,12 @@ use super::{REDIRECT_PATH, Whose};
 use crate::{App, AppError, launch::mint};
 use lab_core::{
     TokenHash,
-    launch::lti::{Fault, Initiation, Kind, LtiState, Params, Registration, RegistrationKey, Version, auth_request},
+    launch::lti::{
+        Fault, Initiation, Kind, LAUNCHES_A_MINUTE, LtiState, Params, Registration, RegistrationKey, Version,
+        auth_request,
+    },
 };
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// From the click to the platform's answer: a person who signs in at the platform meanwhile takes minutes.
 const STATE_TTL: Duration = Duration::from_mins(10);
@@ -52,11 +55,20 @@ pub(super) fn storage(initiation: &Initiation, auth_url: &str) -> Option<Storage
 }
 
 impl App {
+    /// Counts a launch that is begun from an address. Who answers a login that was begun is not counted again: it holds a state of ours.
+    pub(super) fn launch_paced(&self, from: IpAddr) -> Result<(), AppError> {
+        self.launch_pace.step_from(from, self.now()).map_err(|until| {
+            let detail = format!("more than {LAUNCHES_A_MINUTE} launches of one address in a minute; again at {until}");
+            Fault::LaunchPace.because(detail).into()
+        })
+    }
+
     /// Begins a launch by LTI 1.3.
     ///
     /// # Errors
-    /// [`AppError::Lti`]; it is kept for `labwire lti test`.
-    pub async fn lti_begin(&self, params: &Params) -> Result<Begun, AppError> {
+    /// [`AppError::Lti`]; it is kept for `labwire lti test`, unless the address it came from goes too fast.
+    pub async fn lti_begin(&self, params: &Params, from: IpAddr) -> Result<Begun, AppError> {
+        self.launch_paced(from)?;
         let mut whose = Whose::default();
         let begun = self.begin(params, &mut whose).await;
         self.noted(Version::V1p3, whose, begun).await

@@ -13,6 +13,7 @@ use lab_core::{
     port::Redeem,
 };
 use sha1::Sha1;
+use std::net::IpAddr;
 
 /// Signs for keys that nobody registered, so that the time of an answer does not tell which keys there are.
 const NO_SECRET: &str = "no secret has a space in it";
@@ -21,8 +22,9 @@ impl App {
     /// Verifies a form that was posted to `url`, our address as browsers know it, and makes a launch link's token of it.
     ///
     /// # Errors
-    /// [`AppError::Lti`]; it is kept for `labwire lti test`.
-    pub async fn lti_form(&self, url: &str, params: &Params) -> Result<String, AppError> {
+    /// [`AppError::Lti`]; it is kept for `labwire lti test`, unless the address it came from goes too fast.
+    pub async fn lti_form(&self, url: &str, params: &Params, from: IpAddr) -> Result<String, AppError> {
+        self.launch_paced(from)?;
         let mut whose = Whose::default();
         let launched = self.form(url, params, &mut whose).await;
         self.noted(Version::V1p1, whose, launched).await

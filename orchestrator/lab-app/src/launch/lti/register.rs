@@ -6,9 +6,9 @@ use lab_core::{
     TokenHash,
     launch::lti::{
         Configuration, Fault, INVITATION_TRIES_MAX, Kind, LtiRefusal, Params, REGISTRATIONS_A_MINUTE, Tried, Version,
-        Waiting, may_be_asked, place, read_configuration, read_registered, tool_registration,
+        Waiting, is_host_of, may_be_asked, place, read_configuration, read_registered, tool_registration,
     },
-    port::{PlatformAnswer, PlatformRequest},
+    port::{PlatformAnswer, PlatformError, PlatformRequest, Unreached},
 };
 use std::net::IpAddr;
 
@@ -34,12 +34,36 @@ impl App {
                 "more than {REGISTRATIONS_A_MINUTE} registrations of one address in a minute; again at {until}"
             ))
         })?;
-        let mut whose = Whose::default();
-        let came = self.register(params, &mut whose).await;
-        self.noted(Version::V1p3, whose, came).await
+        let (mut whose, mut asked) = (Whose::default(), String::new());
+        let came = self.register(params, &mut whose, &mut asked).await;
+        let noted = self.noted(Version::V1p3, whose, came).await;
+        noted.map_err(|error| self.for_outside(error, &asked))
     }
 
-    async fn register(&self, params: &Params, whose: &mut Whose) -> Result<CameByInvitation, AppError> {
+    /// What a stranger is told of why `asked` is not reached. Of hosts that are asked although they are in a private network it is only that:
+    /// which of their ports are open is nobody's business who holds an invitation.
+    fn for_outside(&self, error: AppError, asked: &str) -> AppError {
+        let AppError::Lti(refusal) = error else {
+            return error;
+        };
+        let fault = match refusal.fault {
+            Fault::RegisterClosed | Fault::RegisterTls | Fault::RegisterSlow
+                if is_host_of(asked, &self.settings.private_hosts) =>
+            {
+                Fault::RegisterUnreachable
+            }
+            fault => fault.outside(),
+        };
+        LtiRefusal { fault, ..refusal }.into()
+    }
+
+    /// `asked` becomes the address that was asked last.
+    async fn register(
+        &self,
+        params: &Params,
+        whose: &mut Whose,
+        asked: &mut String,
+    ) -> Result<CameByInvitation, AppError> {
         let unknown = || Fault::RegisterInvitation.because("the invitation is not known, has expired, or was used");
         let secret = TokenHash::of(params.filled("invitation").unwrap_or_default());
         let invitation = match self.ports.store.lti_invitation_try(secret, self.now()).await? {
@@ -64,15 +88,17 @@ impl App {
                 ))
                 .into());
         }
+        url.clone_into(asked);
         let answer = self
             .ask_platform(&PlatformRequest::get(url, "application/json"))
             .await?;
         if answer.status != 200 {
-            return Err(Fault::RegisterConfiguration
+            return Err(Fault::RegisterStatus
                 .because(format!("{} answers {}, not 200", place(url), answer.status))
                 .into());
         }
         let configuration = read_configuration(&answer.body, url, hosts)?;
+        configuration.registration_url.clone_into(asked);
         let kind = self
             .tell_platform(&configuration, params.filled("registration_token"))
             .await?;
@@ -114,6 +140,21 @@ impl App {
 
     async fn ask_platform(&self, request: &PlatformRequest) -> Result<PlatformAnswer, LtiRefusal> {
         let answer = self.ports.platform.send(request).await;
-        answer.map_err(|e| Fault::RegisterUnreachable.because(e.explained()))
+        answer.map_err(|e| unreached(&e).because(e.explained()))
+    }
+}
+
+fn unreached(error: &PlatformError) -> Fault {
+    match error {
+        PlatformError::Private { .. } => Fault::RegisterPrivate,
+        PlatformError::Address { .. } => Fault::RegisterAddress,
+        PlatformError::Answer { .. } => Fault::RegisterNotJson,
+        PlatformError::Unavailable { why, .. } => match why {
+            Unreached::Name => Fault::RegisterName,
+            Unreached::Refused => Fault::RegisterClosed,
+            Unreached::Tls => Fault::RegisterTls,
+            Unreached::Slow => Fault::RegisterSlow,
+            Unreached::Other => Fault::RegisterUnreachable,
+        },
     }
 }

@@ -9,7 +9,7 @@ use lab_core::{
         Login, Role,
         lti::{
             Attempt, Guide, INVITATION_TTL, Invitation, Jwks, Kind, Registration, RegistrationId, RegistrationUse,
-            SecretShown, guides, launch_address, registration_problem,
+            SecretShown, Seen, guides, launch_address, registration_problem,
         },
     },
     port::{Clock, Entropy, ErrorKind, Store},
@@ -67,6 +67,8 @@ pub struct Invited {
 #[derive(Debug)]
 pub struct LtiOverview {
     pub registrations: Vec<Registration>,
+    /// When each of them last worked.
+    pub seen: Vec<Seen>,
     pub invitations: Vec<Invitation>,
     /// Refused launches, newest first.
     pub attempts: Vec<Attempt>,
@@ -328,6 +330,7 @@ impl App {
         let store = &self.ports.store;
         Ok(LtiOverview {
             registrations: store.lti_registration_list().await?,
+            seen: store.lti_seen().await?,
             invitations: store.lti_invitation_list().await?,
             attempts: store.lti_attempt_list().await?,
         })

@@ -1,4 +1,5 @@
-//! Refused launches, for `labwire lti test`: what is kept of one, and which of them somebody means who asks for a registration.
+//! Refused launches, for `labwire lti test` and the page of platforms: what is kept of one, which of them somebody means who asks for a
+//! registration, and what they are worth beside what worked.
 
 use super::{Kind, Registration, RegistrationId, registration::host_of};
 use crate::{Timestamp, nearest};
@@ -32,7 +33,8 @@ impl Attempt {
     /// Whether it is of a registration, or was perhaps meant to be.
     pub fn concerns(&self, registration: &Registration) -> Option<Concern> {
         if let Some(id) = &self.registration {
-            return (*id == registration.id).then_some(Concern::Own);
+            // older ones were of whoever had its name before
+            return (*id == registration.id && self.at >= registration.created_at).then_some(Concern::Own);
         }
         let named = self.platform.as_deref()?;
         let near = match &registration.kind {
@@ -40,6 +42,89 @@ impl Attempt {
             Kind::Consumer { key, .. } => nearest(named, [key.as_str()]).is_some(),
         };
         near.then_some(Concern::NearMiss)
+    }
+}
+
+/// When a registration last worked, as far as it is kept. That the platform gave us a token is kept nowhere: each grade by LTI 1.3 needed one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub registration: RegistrationId,
+    /// The newest launch that was taken.
+    pub launched_at: Option<Timestamp>,
+    /// The newest grade that the platform took.
+    pub graded_at: Option<Timestamp>,
+    /// Grades on their way.
+    pub grades_waiting: u64,
+    /// Grades that were refused for good.
+    pub grades_failed: u64,
+}
+
+/// How a registration's launches stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody came, or what came is not known any more.
+    Unseen,
+    /// None was taken so far.
+    NeverTaken,
+    /// The newest was taken, and none that is known was refused.
+    Taken,
+    /// The newest was taken, after a refusal.
+    TakenAgain,
+    /// None was taken since the refusal.
+    RefusedSince,
+}
+
+/// What is known of a registration's launches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History<'a> {
+    pub standing: Standing,
+    /// Its own newest refusal.
+    pub own: Option<&'a Attempt>,
+    /// The newest launch of nobody that was perhaps meant for it.
+    pub near: Option<&'a Attempt>,
+}
+
+impl<'a> History<'a> {
+    /// Of `attempts`, newest first, and of when a launch was last taken.
+    pub fn of(registration: &Registration, attempts: &'a [Attempt], taken: Option<Timestamp>) -> Self {
+        let newest = |concern| attempts.iter().find(|a| a.concerns(registration) == Some(concern));
+        let (own, near) = (newest(Concern::Own), newest(Concern::NearMiss));
+        let refused = own.into_iter().chain(near).map(|a| a.at).max();
+        Self {
+            standing: Standing::of(taken, refused),
+            own,
+            near,
+        }
+    }
+
+    /// When the newest of its refusals was.
+    pub fn refused_at(&self) -> Option<Timestamp> {
+        self.own.into_iter().chain(self.near).map(|a| a.at).max()
+    }
+}
+
+impl Standing {
+    /// By when a launch was last taken, and last refused. A refusal in the same instant is the newer one: to look at it costs less than to
+    /// overlook it.
+    pub fn of(taken: Option<Timestamp>, refused: Option<Timestamp>) -> Self {
+        match (taken, refused) {
+            (None, None) => Self::Unseen,
+            (None, Some(_)) => Self::NeverTaken,
+            (Some(_), None) => Self::Taken,
+            (Some(taken), Some(refused)) if taken > refused => Self::TakenAgain,
+            (Some(_), Some(_)) => Self::RefusedSince,
+        }
+    }
+
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unseen => "unseen",
+            Self::NeverTaken => "never-taken",
+            Self::Taken => "taken",
+            Self::TakenAgain => "taken-again",
+            Self::RefusedSince => "refused-since",
+        }
     }
 }
 
@@ -96,5 +181,35 @@ mod tests {
             Some(Concern::NearMiss)
         );
         assert_eq!(attempt(None, Some("dakar-sys202")).concerns(&fun), None);
+    }
+
+    #[test]
+    fn what_was_refused_is_read_with_what_was_taken_since() {
+        let edx = Registration {
+            id: RegistrationId("edx".into()),
+            course: None,
+            plan: None,
+            created_at: Timestamp(0),
+            kind: Kind::moodle("https://lms.example.org", "client".into(), vec![]),
+        };
+        let of = |secs, registration| Attempt {
+            at: Timestamp::from_secs(secs),
+            ..attempt(registration, Some("https://lms.example.org"))
+        };
+        let all = [of(80, None), of(50, Some("edx")), of(40, Some("edx"))];
+        let told = |taken: Option<i64>| History::of(&edx, &all, taken.map(Timestamp::from_secs));
+        assert_eq!(told(None).standing, Standing::NeverTaken);
+        assert_eq!(
+            told(Some(60)).standing,
+            Standing::RefusedSince,
+            "the near miss is newer"
+        );
+        assert_eq!(told(Some(80)).standing, Standing::RefusedSince);
+        assert_eq!(told(Some(81)).standing, Standing::TakenAgain);
+        assert_eq!((told(None).own, told(None).near), (Some(&all[1]), Some(&all[0])));
+        assert_eq!(told(None).refused_at(), Some(Timestamp::from_secs(80)));
+        let none = History::of(&edx, &[], None);
+        assert_eq!((none.standing, none.refused_at()), (Standing::Unseen, None));
+        assert_eq!(History::of(&edx, &[], Some(Timestamp(1))).standing, Standing::Taken);
     }
 }

@@ -34,6 +34,9 @@ faults! {
     /// The rules, in the order they are checked.
     Fault, Next;
     // --- before there is a token ---
+    LaunchPace = "lti-launch-pace", Later,
+        "Very many launches come from the network that you are in.",
+        "De très nombreux lancements viennent du réseau où vous êtes.";
     FormUnreadable = "lti-form-unreadable", Again,
         "What your learning platform sent cannot be read.", "Ce que votre plateforme a envoyé est illisible.";
     ParameterMissing = "lti-parameter-missing", Course,
@@ -149,6 +152,24 @@ faults! {
         "Votre plateforme n’a pas indiqué où elle se décrit, ou pas par une adresse https.";
     RegisterUnreachable = "lti-register-unreachable", Later,
         "Your platform cannot be reached from here.", "Votre plateforme est injoignable d’ici.";
+    RegisterName = "lti-register-name", Later,
+        "The name of your platform’s address is not known here.", "Le nom dans l’adresse de votre plateforme est inconnu ici.";
+    RegisterPrivate = "lti-register-private", Later,
+        "Your platform’s address is in a network that is not asked from here.",
+        "L’adresse de votre plateforme est dans un réseau qui n’est pas interrogé d’ici.";
+    RegisterClosed = "lti-register-closed", Later,
+        "At your platform’s address the connection is refused.", "À l’adresse de votre plateforme, la connexion est refusée.";
+    RegisterTls = "lti-register-tls", Invite,
+        "No secure connection to your platform can be made: its certificate is not trusted here, or it speaks no TLS.",
+        "Aucune connexion sûre à votre plateforme n’est possible : son certificat n’est pas reconnu ici, ou elle ne parle pas TLS.";
+    RegisterSlow = "lti-register-slow", Later,
+        "Your platform did not answer within ten seconds.", "Votre plateforme n’a pas répondu en dix secondes.";
+    RegisterStatus = "lti-register-status", Invite,
+        "At the address where your platform describes itself there is an error instead.",
+        "À l’adresse où votre plateforme doit se décrire, il y a une erreur.";
+    RegisterNotJson = "lti-register-not-json", Invite,
+        "At the address where your platform describes itself there is something else, such as a page for people.",
+        "À l’adresse où votre plateforme doit se décrire, il y a autre chose, par exemple une page pour des personnes.";
     RegisterConfiguration = "lti-register-configuration", Invite,
         "Your platform describes itself in a way that cannot be used.", "La description que donne votre plateforme est inutilisable.";
     RegisterIssuer = "lti-register-issuer", Invite,
@@ -201,6 +222,51 @@ impl Fault {
             Self::Claims | Self::ChoiceSettings | Self::ChoiceType | Self::ChoiceReturn => 15,
             Self::MigrationSign | Self::MigrationTwo => 15,
             _ => 0,
+        }
+    }
+
+    /// What somebody outside is told of it. Whether a name is known to our resolver, and whether it leads into a private network, is said to
+    /// nobody outside: by it whoever holds an invitation could look around in there.
+    #[must_use]
+    pub fn outside(self) -> Self {
+        match self {
+            Self::RegisterName | Self::RegisterPrivate => Self::RegisterUnreachable,
+            other => other,
+        }
+    }
+
+    /// What somebody can do about exactly this, in one sentence; otherwise what [`Next`] says.
+    pub fn next_step(self) -> Bilingual {
+        let (en, fr) = match self {
+            Self::RegisterUnreachable => (
+                "See that your platform’s address is its public one and is reached from outside its own network; then open the invitation again. If                  it stays, tell who invited you the code below: they see what was found.",
+                "Vérifiez que l’adresse de votre plateforme est son adresse publique, accessible de l’extérieur ; puis rouvrez l’invitation. Sinon,                  transmettez le code ci-dessous à qui vous a invité : il voit ce qui a été constaté.",
+            ),
+            Self::RegisterClosed => (
+                "See that your platform listens at its https port and that its firewall lets strangers in; then open the invitation again.",
+                "Vérifiez que votre plateforme écoute sur son port https et que son pare-feu laisse entrer ; puis rouvrez l’invitation.",
+            ),
+            Self::RegisterTls => (
+                "Have your platform present a certificate of its own name with the whole chain, by a known authority (`openssl s_client -connect                  NAME:443` shows it); then open the invitation again.",
+                "Faites présenter à votre plateforme un certificat à son nom, avec toute la chaîne, d’une autorité connue (`openssl s_client -connect                  NOM:443` le montre) ; puis rouvrez l’invitation.",
+            ),
+            Self::RegisterSlow => (
+                "Open the invitation again in a minute; if it stays, see whether a firewall drops what comes from outside.",
+                "Rouvrez l’invitation dans une minute ; sinon, vérifiez qu’un pare-feu ne jette pas ce qui vient de l’extérieur.",
+            ),
+            Self::RegisterStatus => (
+                "Open that address in a private window: it must show JSON without signing in. See that dynamic registration is switched on in your                  platform; then open the invitation again.",
+                "Ouvrez cette adresse dans une fenêtre privée : elle doit montrer du JSON sans connexion. Vérifiez que l’enregistrement dynamique est                  activé sur votre plateforme ; puis rouvrez l’invitation.",
+            ),
+            Self::RegisterNotJson => (
+                "Open that address in a private window: a sign-in or maintenance page may stand before it. Take it away for this address; then open                  the invitation again.",
+                "Ouvrez cette adresse dans une fenêtre privée : une page de connexion ou de maintenance la précède peut-être. Retirez-la pour cette                  adresse ; puis rouvrez l’invitation.",
+            ),
+            other => return other.next().text(),
+        };
+        Bilingual {
+            en: en.to_owned(),
+            fr: fr.to_owned(),
         }
     }
 

@@ -8,6 +8,12 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Launches that are begun from one address in a minute, of each replica: logins by LTI 1.3, and forms by 1.1. A company sends all of its
+/// people through one address: 2,500 learners who open the lab in the same minute, each in a frame that may keep nothing and then once more in a
+/// new window, with a second block on the same page, are 2,500 × 2 × 2. Each login is a row of half a kilobyte for ten minutes, so that one
+/// address has 100,000 of them at most, 50 MB.
+pub const LAUNCHES_A_MINUTE: u32 = 10_000;
+
 /// A login initiation, checked as far as that is possible before the registration is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Initiation {

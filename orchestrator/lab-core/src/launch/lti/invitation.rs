@@ -117,6 +117,11 @@ pub fn may_be_asked(address: &str, private_hosts: &[String]) -> bool {
     address.starts_with("https://") || private_hosts.iter().any(|h| h.eq_ignore_ascii_case(&host))
 }
 
+/// Whether an address is of one of these hosts.
+pub fn is_host_of(address: &str, hosts: &[String]) -> bool {
+    host_of(address).is_some_and(|host| hosts.iter().any(|h| h.eq_ignore_ascii_case(&host)))
+}
+
 /// An address without what it asks for: some platforms put their token there.
 pub fn place(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
@@ -129,13 +134,12 @@ pub fn read_configuration(text: &str, url: &str, private_hosts: &[String]) -> Re
         .ok()
         .filter(Value::is_object)
         .ok_or_else(|| {
-            Fault::RegisterConfiguration.because(format!("{} is not an OpenID configuration (JSON)", place(url)))
+            Fault::RegisterNotJson.because(format!("{} is not an OpenID configuration (JSON)", place(url)))
         })?;
     // a platform that is elsewhere must not lead us to those of our own network
-    let own: Vec<String> = private_hosts
-        .iter()
-        .filter(|h| host_of(url).is_some_and(|host| h.eq_ignore_ascii_case(&host)))
-        .cloned()
+    let own: Vec<String> = host_of(url)
+        .filter(|_| is_host_of(url, private_hosts))
+        .into_iter()
         .collect();
     let address = |name: &str| {
         let found = value.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -25,17 +25,17 @@ mod same;
 mod steps;
 mod target;
 
-pub use attempt::{Attempt, Concern};
+pub use attempt::{Attempt, Concern, History, Seen, Standing};
 pub use basic::{BASIC_WINDOW_SECS, BasicClaims, check_basic};
 pub use choice::{CHOICE_TTL, CHOSEN_MAX, ChoiceRequest, Language, ReturnsTo, choice_response, content_items, points};
 pub use claims::{ExpectedToken, LEEWAY_SECS, Message, TOKEN_AGE_MAX_SECS, check_claims};
 pub use fault::{Fault, LtiRefusal, Next};
 pub use form::{Params, percent_encode};
 pub use guide::{Guide, GuideField, GuideFor, SecretShown, guides, guides_before, invitation_guide, launch_address};
-pub use initiation::{Initiation, auth_request};
+pub use initiation::{Initiation, LAUNCHES_A_MINUTE, auth_request};
 pub use invitation::{
     Configuration, INVITATION_TRIES_MAX, INVITATION_TTL, Invitation, REGISTRATIONS_A_MINUTE, Tried, Waiting,
-    may_be_asked, place, read_configuration, read_registered, tool_registration,
+    is_host_of, may_be_asked, place, read_configuration, read_registered, tool_registration,
 };
 pub use members::{
     MEMBER_PAGES_MAX, MEMBERS_SCOPE, Member, Roster, members_of_token, members_page, members_request, read_members,

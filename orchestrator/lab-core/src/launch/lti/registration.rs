@@ -1,5 +1,6 @@
 //! What is stored of a learning platform.
 
+use super::Version;
 use crate::{CourseId, PlanId, Timestamp, TokenHash};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,7 +15,22 @@ impl RegistrationId {
     pub fn source(&self) -> String {
         format!("lti:{}", self.0)
     }
+
+    /// Under what the grades of a registration wait that was removed, or whose name another client has by now. Nothing that is registered has such
+    /// a name, so nothing goes out under it. Of nobody known: those that were found under the name before it was anybody's.
+    pub fn former(&self, of: Option<&Kind>) -> Self {
+        let parts = match of {
+            Some(Kind::Platform { issuer, client_id, .. }) => vec!["1.3", issuer, client_id],
+            Some(Kind::Consumer { key, .. }) => vec!["1.1", key],
+            None => vec![],
+        };
+        let mark = crate::mark("registration-former", &parts).simple().to_string();
+        Self(format!("{}@{}", self.0, &mark[..FORMER_DIGITS]))
+    }
 }
+
+/// 48 bits tell apart the few clients that a name ever has, and can be typed.
+const FORMER_DIGITS: usize = 12;
 
 impl fmt::Display for RegistrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,6 +77,31 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Which version of LTI its launches are of.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Platform { .. } => Version::V1p3,
+            Self::Consumer { .. } => Version::V1p1,
+        }
+    }
+
+    /// Whether both are the same client of the same platform, or the same key: whose grades, people and addresses of before are its own. Endpoints,
+    /// keys and secrets change without that.
+    pub fn is_same_client(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Platform { issuer, client_id, .. },
+                Self::Platform {
+                    issuer: other_issuer,
+                    client_id: other_client,
+                    ..
+                },
+            ) => issuer == other_issuer && client_id == other_client,
+            (Self::Consumer { key, .. }, Self::Consumer { key: other, .. }) => key == other,
+            _ => false,
+        }
+    }
+
     /// How this installation names a course of the platform that it calls `context`, where the registration names none.
     pub fn course_like(&self, context: &str) -> CourseId {
         super::course(&self.platform_name(), Some(context))
@@ -154,7 +195,7 @@ pub struct RegistrationUse {
     pub courses: Vec<CourseId>,
     /// People whom its launches gave lab time, or whose grades go back by it.
     pub learners: u64,
-    /// Grades that wait to go back: they are refused once the registration is gone, and can be sent again when it is there again.
+    /// Grades that wait to go back: they are refused once the registration is gone, and can be sent again when the same client is there again.
     pub grades_waiting: u64,
     /// Logins that were begun and are not finished.
     pub logins: u64,
@@ -252,5 +293,32 @@ mod tests {
         assert!(short.contains("7 bytes") && !short.contains("hunter2"), "{short}");
         assert!(registration_problem(&consumer("a#b", "0123456789abcdef")).is_some());
         assert!(!format!("{:?}", consumer("fun", "0123456789abcdef")).contains("0123456789abcdef"));
+    }
+
+    #[test]
+    fn what_waits_for_one_client_has_another_name_than_what_waits_for_the_next() {
+        let id = RegistrationId("fun".into());
+        let moodle = |client: &str| Kind::moodle("https://moodle.example.org", client.into(), vec![]);
+        let key = consumer("imt", "0123456789abcdef").kind;
+        let all = [
+            id.former(None),
+            id.former(Some(&moodle("a"))),
+            id.former(Some(&moodle("b"))),
+            id.former(Some(&key)),
+            RegistrationId("edx".into()).former(Some(&key)),
+        ];
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
+        assert_eq!(
+            id.former(Some(&key)),
+            id.former(Some(&consumer("imt", "another secret").kind))
+        );
+        assert!(key.is_same_client(&consumer("imt", "another secret").kind) && !key.is_same_client(&moodle("a")));
+        for name in all {
+            let taken = Registration {
+                id: name.clone(),
+                ..consumer("imt", "0123456789abcdef")
+            };
+            assert!(registration_problem(&taken).is_some(), "nobody can register {name}");
+        }
     }
 }

@@ -57,7 +57,12 @@ pub const STEPS: [(&str, &str); 15] = [
 /// What operations do about a refusal of that code: in English, in French.
 pub fn remedy(code: &str) -> (&'static str, &'static str) {
     let fault = Fault::ALL.iter().copied().find(|f| f.code() == code);
-    if let Some(words) = fault.and_then(keys_remedy) {
+    let own = |fault| {
+        keys_remedy(fault)
+            .or_else(|| register_remedy(fault))
+            .or_else(|| pace_remedy(fault))
+    };
+    if let Some(words) = fault.and_then(own) {
         return words;
     }
     match fault.map(Fault::next) {
@@ -126,6 +131,62 @@ fn keys_remedy(fault: Fault) -> Option<(&'static str, &'static str)> {
     })
 }
 
+/// So is a platform that registers itself and cannot be asked.
+fn register_remedy(fault: Fault) -> Option<(&'static str, &'static str)> {
+    Some(match fault {
+        Fault::RegisterName => (
+            "the name in the platform's address has no address here (`getent hosts NAME` on this machine): mend its DNS, or this machine's resolver. \
+             Outside only `lti-register-unreachable` was said",
+            "le nom dans l’adresse de la plateforme n’a pas d’adresse ici (`getent hosts NOM` sur cette machine) : corrigez son DNS, ou le résolveur de \
+             cette machine. À l’extérieur, seul `lti-register-unreachable` est dit",
+        ),
+        Fault::RegisterPrivate => (
+            "if the platform is yours, name its host in the setting lti.private_hosts and restart `labwire serve`; if not, somebody tries addresses \
+             of your network: take the invitation back (`labwire lti reject NAME`). Outside only `lti-register-unreachable` was said",
+            "si la plateforme est la vôtre, nommez son hôte dans le réglage lti.private_hosts et redémarrez `labwire serve` ; sinon, quelqu’un essaie \
+             des adresses de votre réseau : reprenez l’invitation (`labwire lti reject NOM`). À l’extérieur, seul `lti-register-unreachable` est dit",
+        ),
+        Fault::RegisterClosed => (
+            "the machine is there and its port is closed: see that the platform runs and that its firewall lets this machine in (`curl -v ADDRESS` here)",
+            "la machine est là et son port est fermé : vérifiez que la plateforme tourne et que son pare-feu laisse entrer cette machine \
+             (`curl -v ADRESSE` ici)",
+        ),
+        Fault::RegisterTls => (
+            "`curl -v ADDRESS` on this machine says what is wrong with the certificate: expired, of another name, without its chain; if its authority \
+             is your own, add that to this machine's certificates and restart `labwire serve`",
+            "`curl -v ADRESSE` sur cette machine dit ce qui ne va pas avec le certificat : expiré, d’un autre nom, sans sa chaîne ; si l’autorité est la \
+             vôtre, ajoutez-la aux certificats de cette machine et redémarrez `labwire serve`",
+        ),
+        Fault::RegisterSlow => (
+            "the platform did not answer within ten seconds: where `curl -v ADDRESS` on this machine hangs too, a firewall drops packets; otherwise \
+             wait until the platform has less to do",
+            "la plateforme n’a pas répondu en dix secondes : si `curl -v ADRESSE` sur cette machine reste muet aussi, un pare-feu jette les paquets ; \
+             sinon, attendez que la plateforme ait moins à faire",
+        ),
+        Fault::RegisterStatus => (
+            "the platform's administrator sees that dynamic registration is switched on, and that the address opens without signing in; the \
+             invitation stays good. Otherwise register it by hand: `labwire lti guide`",
+            "l’administrateur de la plateforme vérifie que l’enregistrement dynamique est activé, et que l’adresse s’ouvre sans connexion ; \
+             l’invitation reste valable. Sinon, enregistrez-la à la main : `labwire lti guide`",
+        ),
+        Fault::RegisterNotJson => (
+            "a sign-in or maintenance page, or a proxy, answers for the platform: its administrator lets that one address through; the invitation \
+             stays good. Otherwise register it by hand: `labwire lti guide`",
+            "une page de connexion ou de maintenance, ou un mandataire, répond à la place de la plateforme : son administrateur laisse passer cette \
+             adresse ; l’invitation reste valable. Sinon, enregistrez-la à la main : `labwire lti guide`",
+        ),
+        _ => return None,
+    })
+}
+
+fn pace_remedy(fault: Fault) -> Option<(&'static str, &'static str)> {
+    let paced = matches!(fault, Fault::LaunchPace | Fault::RegisterPace);
+    paced.then_some((
+        "if everybody comes by your own proxy's address, say by the setting http.proxies how many proxies there are; otherwise it is a flood, and waits",
+        "si tous viennent par l’adresse de votre propre mandataire, dites par le réglage http.proxies combien il y en a ; sinon, c’est un flot, et il attend",
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +202,31 @@ mod tests {
         let remedies: std::collections::BTreeSet<_> = reasons.iter().map(|f| remedy(f.code())).collect();
         assert_eq!(remedies.len(), reasons.len());
         assert!(remedy("lti-keys-private").0.contains("lti.private_hosts"));
+    }
+
+    #[test]
+    fn a_platform_that_cannot_be_asked_is_mended_differently_for_each_reason_inside_and_out() {
+        let reasons = [
+            Fault::RegisterName,
+            Fault::RegisterPrivate,
+            Fault::RegisterClosed,
+            Fault::RegisterTls,
+            Fault::RegisterSlow,
+            Fault::RegisterStatus,
+            Fault::RegisterNotJson,
+            Fault::RegisterUnreachable,
+        ];
+        let inside: std::collections::BTreeSet<_> = reasons.iter().map(|f| remedy(f.code())).collect();
+        assert_eq!(inside.len(), reasons.len());
+        let outside: std::collections::BTreeSet<_> = reasons.iter().map(|f| f.outside().next_step().en).collect();
+        assert_eq!(
+            outside.len(),
+            reasons.len() - 2,
+            "what only our own network tells is one and the same"
+        );
+        for fault in reasons {
+            assert_ne!(fault.next_step().en, fault.next_step().fr, "{fault:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
     lms::{Lms, assert_refused},
 };
 use lab_core::{
-    launch::lti::{Kind, Registration, RegistrationId, SamePerson},
+    launch::lti::{Registration, RegistrationId, SamePerson},
     port::{LtiStore, Store},
 };
 use serde_json::json;
@@ -14,19 +14,7 @@ use std::time::Duration;
 const LAB: &str = "/lti/labs/ping";
 
 async fn lms() -> Lms {
-    let lms = Lms::new().await;
-    let fun = Registration {
-        id: RegistrationId("fun".into()),
-        course: Some("net-101".into()),
-        plan: None,
-        created_at: lab_testkit::ManualClock::START,
-        kind: Kind::Consumer {
-            key: "fun".into(),
-            secret: forms::SECRET.into(),
-        },
-    };
-    lms.kit.store.lti_registration_put(&fun).await.unwrap();
-    lms
+    Lms::with_key(Some("net-101"), None).await
 }
 
 #[tokio::test]

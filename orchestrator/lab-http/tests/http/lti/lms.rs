@@ -1,9 +1,10 @@
 //! A learning platform that speaks LTI 1.3, and a browser between it and us.
 
-use super::keys;
+use super::{forms, keys};
 use crate::kit::{Answer, Kit};
 use axum::{
     body::Body,
+    extract::ConnectInfo,
     http::{Request, StatusCode, header},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -12,7 +13,9 @@ use lab_core::{
     launch::lti::{Jwks, Kind, Params, Registration, RegistrationId, percent_encode},
     port::{Clock, LtiStore},
 };
+use lab_http::HttpSettings;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 pub const ISSUER: &str = "https://lms.example.org";
 pub const JWKS: &str = "https://lms.example.org/keys";
@@ -60,13 +63,34 @@ pub struct Begun {
 
 impl Lms {
     pub async fn new() -> Self {
-        let kit = Kit::new().await;
+        Self::with(HttpSettings::default()).await
+    }
+
+    pub async fn with(settings: HttpSettings) -> Self {
+        let kit = Kit::with(settings).await;
         kit.store
             .lti_registration_put(&registration("edx", "client-1"))
             .await
             .unwrap();
         kit.platform.answers(JWKS, 200, jwks("k1", keys::FIRST));
         Self { kit }
+    }
+
+    /// The same, with the key `fun` by which the platform launches, or launched, by LTI 1.1 ([`super::forms`]).
+    pub async fn with_key(course: Option<&str>, plan: Option<&str>) -> Self {
+        let lms = Self::new().await;
+        let fun = Registration {
+            id: RegistrationId("fun".into()),
+            course: course.map(Into::into),
+            plan: plan.map(Into::into),
+            created_at: lab_testkit::ManualClock::START,
+            kind: Kind::Consumer {
+                key: "fun".into(),
+                secret: forms::SECRET.into(),
+            },
+        };
+        lms.kit.store.lti_registration_put(&fun).await.unwrap();
+        lms
     }
 
     /// The platform sends the browser here.
@@ -153,6 +177,13 @@ impl Lms {
         assert_eq!(signed.status, StatusCode::OK, "{}", signed.text);
         signed.json()
     }
+}
+
+/// As if it came over a connection from there.
+pub fn come_from(address: &str, mut request: Request<Body>) -> Request<Body> {
+    let peer = SocketAddr::new(address.parse().unwrap(), 4711);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request
 }
 
 /// An `id_token` by RS256.

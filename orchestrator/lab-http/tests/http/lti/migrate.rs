@@ -8,7 +8,7 @@ use crate::kit::Answer;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use lab_core::{
-    launch::lti::{Kind, Registration, RegistrationId},
+    launch::lti::RegistrationId,
     port::{LtiStore, Store},
 };
 use serde_json::{Value, json};
@@ -17,21 +17,8 @@ use sha2::Sha256;
 const OLD: &str = "lti:fun#a1b2c3";
 const NEW: &str = "lms.example.org#8f1b-ada";
 
-/// The platform, with the key by which it launched before.
 async fn lms() -> Lms {
-    let lms = Lms::new().await;
-    let fun = Registration {
-        id: RegistrationId("fun".into()),
-        course: None,
-        plan: Some("QUALIFYING".into()),
-        created_at: lab_testkit::ManualClock::START,
-        kind: Kind::Consumer {
-            key: "fun".into(),
-            secret: forms::SECRET.into(),
-        },
-    };
-    lms.kit.store.lti_registration_put(&fun).await.unwrap();
-    lms
+    Lms::with_key(None, Some("QUALIFYING")).await
 }
 
 /// Adds who the learner was, signed with a secret as the guide says.

@@ -7,6 +7,7 @@ pub mod keys;
 pub mod lms;
 mod members;
 mod migrate;
+mod pace;
 mod plan;
 mod register;
 mod setup;

@@ -8,7 +8,7 @@ use lab_core::{
         Role,
         lti::{INVITATION_TRIES_MAX, REGISTRATIONS_A_MINUTE, percent_encode},
     },
-    port::LtiStore,
+    port::{LtiStore, Unreached},
 };
 use serde_json::{Value, json};
 
@@ -190,7 +190,7 @@ async fn whoever_holds_an_invitation_cannot_have_us_ask_where_platforms_are_not(
             named("id_token_signing_alg_values_supported", json!(["none"])),
             "lti-register-configuration",
         ),
-        ("<html>".to_owned(), "lti-register-configuration"),
+        ("<html>".to_owned(), "lti-register-not-json"),
     ] {
         office.kit.platform.answers(CONFIGURATION, 200, body);
         assert_refused(&office.comes(&address, CONFIGURATION).await, code);
@@ -211,7 +211,7 @@ async fn an_invitation_stays_good_until_the_platform_took_us() {
     assert_eq!(silent.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_refused(&silent, "lti-register-unreachable");
     office.kit.platform.answers(CONFIGURATION, 500, "");
-    assert_refused(&comes().await, "lti-register-configuration");
+    assert_refused(&comes().await, "lti-register-status");
     office
         .kit
         .platform
@@ -253,7 +253,7 @@ async fn an_invitation_is_tried_so_often_and_then_the_page_says_to_ask_for_anoth
     office.kit.platform.answers(CONFIGURATION, 404, "");
     for _ in 0..INVITATION_TRIES_MAX {
         let page = office.comes(&address, CONFIGURATION).await;
-        assert_refused(&page, "lti-register-configuration");
+        assert_refused(&page, "lti-register-status");
         // a patient one: no minute has many of them
         office.kit.clock.advance(std::time::Duration::from_mins(1));
     }
@@ -293,4 +293,68 @@ async fn an_address_tries_so_often_in_a_minute_whatever_it_was_given() {
         StatusCode::OK,
         "who had to wait used up nothing"
     );
+}
+
+/// What operations see of the newest refusal.
+async fn seen_inside(office: &Office) -> Value {
+    let all = office.kit.get("/api/v1/operations/lti", Some(&office.bearer)).await;
+    all.json()["attempts"][0].clone()
+}
+
+#[tokio::test]
+async fn why_a_platform_cannot_be_asked_is_told_with_its_remedy_and_nothing_of_our_own_network_outside() {
+    let office = Office::new().await;
+    let address = office.invite("moodle").await;
+    let mut pages = Vec::new();
+    for (why, inside, outside) in [
+        (Some(Unreached::Refused), "lti-register-closed", "lti-register-closed"),
+        (Some(Unreached::Tls), "lti-register-tls", "lti-register-tls"),
+        (Some(Unreached::Slow), "lti-register-slow", "lti-register-slow"),
+        (
+            Some(Unreached::Other),
+            "lti-register-unreachable",
+            "lti-register-unreachable",
+        ),
+        (Some(Unreached::Name), "lti-register-name", "lti-register-unreachable"),
+        (None, "lti-register-private", "lti-register-unreachable"),
+    ] {
+        match why {
+            Some(why) => office.kit.platform.is_unreached(CONFIGURATION, why),
+            None => office.kit.platform.is_private(CONFIGURATION),
+        }
+        let page = office.comes(&address, CONFIGURATION).await;
+        assert_refused(&page, outside);
+        let seen = seen_inside(&office).await;
+        assert_eq!(seen["code"], json!(inside));
+        assert_ne!(seen["remedy"]["en"], seen["remedy"]["fr"]);
+        pages.push((outside, page.status, page.text));
+    }
+    let unreachable: Vec<_> = pages.iter().filter(|p| p.0 == "lti-register-unreachable").collect();
+    assert_eq!(unreachable.len(), 3);
+    assert!(
+        unreachable.iter().all(|p| *p == unreachable[0]),
+        "a name that is not there and one that leads inside look the same"
+    );
+    assert!(pages.iter().all(|p| !p.2.contains("private_hosts")), "{pages:?}");
+}
+
+#[tokio::test]
+async fn of_a_host_inside_that_may_be_asked_an_invitation_does_not_tell_which_ports_are_open() {
+    let decides = lab_app::Settings {
+        private_hosts: vec!["moodle.example.org".into()],
+        ..lab_app::Settings::default()
+    };
+    let kit = Kit::deciding(lab_http::HttpSettings::default(), decides).await;
+    let bearer = kit.sign_in("op", Role::Operations).await;
+    let office = Office { kit, bearer };
+    let address = office.invite("moodle").await;
+    for (why, inside) in [
+        (Unreached::Refused, "lti-register-closed"),
+        (Unreached::Tls, "lti-register-tls"),
+        (Unreached::Slow, "lti-register-slow"),
+    ] {
+        office.kit.platform.is_unreached(CONFIGURATION, why);
+        assert_refused(&office.comes(&address, CONFIGURATION).await, "lti-register-unreachable");
+        assert_eq!(seen_inside(&office).await["code"], json!(inside));
+    }
 }

@@ -134,6 +134,35 @@ async fn a_refused_launch_is_shown_step_by_step_in_both_languages() {
 }
 
 #[tokio::test]
+async fn each_platform_is_shown_with_its_last_launch_and_a_launch_that_nearly_was_its_own() {
+    let lms = Lms::new().await;
+    let op = lms.kit.sign_in("op", Role::Operations).await;
+    let seen = async || {
+        let all = lms.kit.get("/api/v1/operations/lti", Some(&op)).await.json();
+        all["seen"][0].clone()
+    };
+    let none = seen().await;
+    assert_eq!((&none["name"], &none["standing"]), (&json!("edx"), &json!("unseen")));
+    assert_eq!(
+        (&none["launched_at"], &none["near_miss"], &none["refused"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    lms.launch(|_| ()).await;
+    let taken = seen().await;
+    assert_eq!(taken["standing"], json!("taken"));
+    assert!(taken["launched_at"].as_i64().is_some(), "{taken}");
+    // the same platform, by a client id that nobody has
+    let near = lms.kit.get(&format!("/lti/login?iss={}&login_hint=h&client_id=client-2&target_link_uri=http%3A%2F%2Flocalhost%3A8080%2Flti%2Flaunch",
+        super::lms::ISSUER.replace(':', "%3A").replace('/', "%2F")), None).await;
+    assert_eq!(near.status, StatusCode::BAD_REQUEST, "{}", near.text);
+    let missed = seen().await;
+    assert_eq!(missed["standing"], json!("refused-since"));
+    assert_eq!(missed["near_miss"]["code"], json!("lti-platform-unknown"));
+    assert_eq!(missed["near_miss"]["platform"], json!(super::lms::ISSUER));
+    assert_eq!(missed["refused"], Value::Null, "it was nobody's");
+}
+
+#[tokio::test]
 async fn the_page_cannot_make_its_user_the_teacher_of_a_course_or_the_keys_of_a_platform() {
     let lms = Lms::new().await;
     let op = lms.kit.sign_in("op", Role::Operations).await;

@@ -6,7 +6,7 @@ use lab_core::{
     grading::{Grade, GradeAddress, GradeRow, GradeState, GradeTarget},
     journal::CheckOutcome,
     lab::LabVersion,
-    launch::lti::RegistrationId,
+    launch::lti::{Kind, Registration, RegistrationId, Seen},
     port::{Admission, ErrorKind, GRADES_DUE_MAX, GradeChange, GradeCounts, GradeWrite, OUTBOX_LEASE, Session, Store},
 };
 use std::{sync::Arc, time::Duration};
@@ -149,6 +149,143 @@ pub async fn a_first_zero_is_a_grade_and_nothing_checked_is_none(store: Arc<dyn 
         (row.grade, row.state, row.revision),
         (grade(0, 3), GradeState::Pending, 1)
     );
+}
+
+/// `edx` is the name of this client.
+async fn registered(store: &dyn Store, client: &str) -> Registration {
+    let registration = Registration {
+        id: RegistrationId("edx".into()),
+        course: None,
+        plan: None,
+        created_at: at(0),
+        kind: Kind::moodle("https://lms", client.into(), vec![]),
+    };
+    store.lti_registration_put(&registration).await.unwrap();
+    registration
+}
+
+/// What waits under the name, by line item.
+async fn under(store: &dyn Store, name: &RegistrationId) -> Vec<Option<String>> {
+    let rows = store.grade_list(Some(name)).await.unwrap();
+    rows.into_iter().map(|r| r.line_item).collect()
+}
+
+pub async fn a_grade_that_waits_is_its_clients_and_not_its_names(store: Arc<dyn Store>) {
+    let (school, session) = school(store).await;
+    let store = school.store.as_ref();
+    let edx = RegistrationId("edx".into());
+    let first = registered(store, "first").await;
+    check(store, session.id, "a", 1, 1).await;
+    store.grade_target_put(&uncoupled(&session), at(2)).await.unwrap();
+    let epoch = lead(store, "one", 2).await;
+    let item = GradeChange::Found {
+        registration: edx.clone(),
+        line_items: "https://lms/items".into(),
+        lab: session.lab.clone(),
+        line_item: "https://lms/first".into(),
+    };
+    assert!(write(store, epoch, item).await);
+    store.lti_launched(&edx, at(2)).await.unwrap();
+    let read = only(store).await;
+    let ours = [Some("https://lms/first".to_owned())];
+    assert_eq!(under(store, &edx).await, ours);
+
+    // removed: nothing under the name, and what somebody is about to send is not what they read
+    assert!(store.lti_registration_drop(&edx).await.unwrap());
+    assert_eq!(under(store, &edx).await, []);
+    assert_eq!(under(store, &edx.former(Some(&first.kind))).await, ours);
+    let begun = GradeChange::Try {
+        id: read.id,
+        revision: read.revision,
+        stamp: 100,
+    };
+    assert!(!write(store, epoch, begun).await);
+
+    // another client takes the name: the grades, the line item and the last launch of before are not its own
+    let second = registered(store, "second").await;
+    assert_eq!(under(store, &edx).await, []);
+    assert_eq!(store.lti_launched_at(&edx).await.unwrap(), None);
+    store.grade_target_put(&uncoupled(&session), at(3)).await.unwrap();
+    assert_eq!(under(store, &edx).await, [None], "its own, which has no line item yet");
+
+    // the name is given back without removing it first: each has its own again
+    registered(store, "first").await;
+    assert_eq!(under(store, &edx).await, ours);
+    assert_eq!(under(store, &edx.former(Some(&second.kind))).await, [None]);
+    assert_eq!(store.lti_launched_at(&edx).await.unwrap(), Some(at(2)));
+    assert_eq!(only_of(store, &edx).await.state, GradeState::Pending, "it can be sent");
+
+    // what the same client changes of itself moves nothing
+    let mut moved = first.clone();
+    if let Kind::Platform { token_url, .. } = &mut moved.kind {
+        *token_url = "https://lms/new-token".into();
+    }
+    let before = only_of(store, &edx).await;
+    store.lti_registration_put(&moved).await.unwrap();
+    assert_eq!(only_of(store, &edx).await, before);
+}
+
+async fn only_of(store: &dyn Store, name: &RegistrationId) -> GradeRow {
+    let mut all = store.grade_list(Some(name)).await.unwrap();
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}
+
+pub async fn when_each_registration_last_worked_is_told_with_the_grades_that_wait(store: Arc<dyn Store>) {
+    let (school, session) = school(store).await;
+    let store = school.store.as_ref();
+    registered(store, "client").await;
+    let fun = Registration {
+        id: RegistrationId("fun".into()),
+        ..registered(store, "client").await
+    };
+    let fun = Registration {
+        kind: Kind::Consumer {
+            key: "fun".into(),
+            secret: "0123456789abcdef".into(),
+        },
+        ..fun
+    };
+    store.lti_registration_put(&fun).await.unwrap();
+    // of one that is not there nothing is told
+    for (name, secs) in [("edx", 5), ("gone", 6)] {
+        let id = RegistrationId(name.into());
+        store.lti_launched(&id, at(secs)).await.unwrap();
+    }
+    for place in ["https://lms/1", "https://lms/2"] {
+        store.grade_target_put(&coupled(&session, place), at(7)).await.unwrap();
+    }
+    let seen = |name: &str| Seen {
+        registration: RegistrationId(name.into()),
+        launched_at: None,
+        graded_at: None,
+        grades_waiting: 0,
+        grades_failed: 0,
+    };
+    let mut edx = seen("edx");
+    edx.launched_at = Some(at(5));
+    assert_eq!(store.lti_seen().await.unwrap(), [edx.clone(), seen("fun")]);
+    check(store, session.id, "a", 1, 8).await;
+    edx.grades_waiting = 2;
+    assert_eq!(store.lti_seen().await.unwrap()[0], edx);
+    let epoch = lead(store, "one", 8).await;
+    let all = rows(store).await;
+    let (first, second) = (&all[0], &all[1]);
+    let sent = GradeChange::Sent {
+        id: first.id,
+        revision: first.revision,
+        grade: Grade { given: 1, maximum: 3 },
+        at: at(9),
+    };
+    let failed = GradeChange::Failed {
+        id: second.id,
+        revision: second.revision,
+        code: "refused",
+        detail: "no".into(),
+    };
+    assert!(write(store, epoch, sent).await && write(store, epoch, failed).await);
+    (edx.graded_at, edx.grades_waiting, edx.grades_failed) = (Some(at(9)), 0, 1);
+    assert_eq!(store.lti_seen().await.unwrap(), [edx, seen("fun")]);
 }
 
 pub async fn checks_that_are_kept_at_once_lose_no_point(store: Arc<dyn Store>) {

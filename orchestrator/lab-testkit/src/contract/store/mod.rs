@@ -196,6 +196,8 @@ macro_rules! store_contract {
         $crate::store_contract!(@stage $open, grades:
             a_check_that_is_kept_puts_its_grade_in_the_outbox
             a_first_zero_is_a_grade_and_nothing_checked_is_none
+            a_grade_that_waits_is_its_clients_and_not_its_names
+            when_each_registration_last_worked_is_told_with_the_grades_that_wait
             checks_that_are_kept_at_once_lose_no_point
             a_grade_is_of_all_runs_of_the_lab_in_its_course
             a_later_launch_keeps_its_place_and_brings_the_newest_address

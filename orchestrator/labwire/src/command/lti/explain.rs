@@ -6,7 +6,7 @@ use clap::Args;
 use lab_app::launch::lti::{Outcome, Trial, Trier};
 use lab_core::{
     Timestamp,
-    launch::lti::{Attempt, Concern, Fault, Kind, Registration, RegistrationId, STEPS, remedy},
+    launch::lti::{Attempt, Concern, Fault, History, Kind, Registration, RegistrationId, STEPS, Standing, remedy},
     port::LtiStore,
 };
 use std::{fmt::Write as _, process::ExitCode, sync::Arc};
@@ -70,11 +70,9 @@ fn who(r: &Registration) -> String {
 
 /// The newest refusal of the registration, the newest that was perhaps meant for it, and whether launches worked since.
 fn history(registration: &Registration, attempts: &[Attempt], worked: Option<Timestamp>) -> String {
-    let newest = |concern| attempts.iter().find(|a| a.concerns(registration) == Some(concern));
-    let (own, near) = (newest(Concern::Own), newest(Concern::NearMiss));
-    let last = own.iter().chain(&near).map(|a| a.at).max();
-    let mut text = format!("{}\n", since(worked, last));
-    for (attempt, concern) in [(own, Concern::Own), (near, Concern::NearMiss)] {
+    let known = History::of(registration, attempts, worked);
+    let mut text = format!("{}\n", since(worked, known.refused_at()));
+    for (attempt, concern) in [(known.own, Concern::Own), (known.near, Concern::NearMiss)] {
         if let Some(attempt) = attempt {
             let _ = write!(text, "\n{}", refused(attempt, Some(concern)));
         }
@@ -84,14 +82,18 @@ fn history(registration: &Registration, attempts: &[Attempt], worked: Option<Tim
 
 /// What an old refusal must be read with.
 fn since(worked: Option<Timestamp>, refused: Option<Timestamp>) -> String {
-    match (worked, refused) {
-        (None, None) => "no launch was taken or refused so far; open the lab from the course, then ask again".into(),
-        (None, Some(_)) => "no launch was taken so far".into(),
-        (Some(at), None) => format!("the last launch was taken at {at}; none was refused that is still known"),
-        (Some(at), Some(refused)) if at > refused => {
-            format!("the last launch was taken at {at}: launches work again since the refusal of {refused}")
+    let at = |time: Option<Timestamp>| time.map(|t| t.to_string()).unwrap_or_default();
+    let (worked_at, refused_at) = (at(worked), at(refused));
+    match Standing::of(worked, refused) {
+        Standing::Unseen => {
+            "no launch was taken or refused so far; open the lab from the course, then ask again".into()
         }
-        (Some(at), Some(_)) => format!("the last launch was taken at {at}; none since the refusal"),
+        Standing::NeverTaken => "no launch was taken so far".into(),
+        Standing::Taken => format!("the last launch was taken at {worked_at}; none was refused that is still known"),
+        Standing::TakenAgain => {
+            format!("the last launch was taken at {worked_at}: launches work again since the refusal of {refused_at}")
+        }
+        Standing::RefusedSince => format!("the last launch was taken at {worked_at}; none since the refusal"),
     }
 }
 

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 #[command(
     after_help = "Examples:\n  labwire lti remove net101         # what depends on it\n  labwire lti remove net101 --yes\n\n\
                   Courses, people, their lab time, labs, replays, statements and what was given of the limits stay. Grades that wait are refused \
-                  (`registration-gone`). To undo it, add it again with the same name, then `labwire lti grades NAME --retry`."
+                  (`registration-gone`); they are that client's, and go to no other that is given the name. To undo it, add the same client or key \
+                  again with the same name, then `labwire lti grades NAME --retry`."
 )]
 pub struct RemoveArgs {
     /// The registration's name
@@ -56,7 +57,7 @@ fn depends(r: &Registration, used: &RegistrationUse) -> String {
     format!(
         "{}\n  ends   launches: links in the course are refused from then on\n  \
            ends   {} logins that are under way\n  \
-           waits  {} grades on their way back: they are refused (registration-gone), and can be sent again when it is there again{secret}\n  \
+           waits  {} grades on their way back: they are refused (registration-gone), and can be sent again when the same client or key has this name again{secret}\n  \
            stays  {} courses{of}, {} people, with lab time, labs, replays and statements",
         r.id,
         used.logins,
