@@ -123,7 +123,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// The resolver's refusal is somewhere in the chain of causes.
 fn failed(error: reqwest::Error, url: &str) -> PlatformError {
     let url = url.to_owned();
-    if causes(&error).any(|e| e.is::<guard::NotPublic>()) {
+    if causes(&error).any(<dyn std::error::Error + 'static>::is::<guard::NotPublic>) {
         return PlatformError::Private { url };
     }
     PlatformError::Unavailable {

@@ -18,6 +18,7 @@ impl RegistrationId {
 
     /// Under what the grades of a registration wait that was removed, or whose name another client has by now. Nothing that is registered has such
     /// a name, so nothing goes out under it. Of nobody known: those that were found under the name before it was anybody's.
+    #[must_use]
     pub fn former(&self, of: Option<&Kind>) -> Self {
         let parts = match of {
             Some(Kind::Platform { issuer, client_id, .. }) => vec!["1.3", issuer, client_id],
