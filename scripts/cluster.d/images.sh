@@ -35,7 +35,8 @@ noted() { [ -n "$(in_node ctr -n k8s.io images ls -q "name==$1,labels.\"io.cri-c
 load_one() { # IMAGE
   id=$(docker image inspect --format '{{.Id}}' "$1" 2>/dev/null) || die "there is no image $1 (docker image ls); lab images: make images"
   mark=$run/loaded/$(echo "$1" | tr '/' _)
-  [ "$(cat "$mark" 2>/dev/null)" != "$id" ] || return 0
+  # Looked at, and not only remembered: on a full disk the kubelet removes images.
+  if [ "$(cat "$mark" 2>/dev/null)" = "$id" ] && noted "$(full_name "$1")"; then return 0; fi
   step_started=$(date +%s)
   mkdir -p "$run/loaded"
   archive=$run/image.tar
@@ -53,6 +54,12 @@ load() {
   alive containerd || die "the cluster does not run; run: scripts/cluster up"
   [ $# -gt 0 ] || { load_labs; return; }
   for image in "$@"; do load_one "$image"; done
+}
+
+# What every pod stands on.
+load_pause() {
+  read -r built <"$run/built"
+  noted "$pause_name" || in_node ctr -n k8s.io images import "$built/pause.tar" >/dev/null
 }
 
 # The lab images that are built. None, where there is no engine: a cluster is of use without.

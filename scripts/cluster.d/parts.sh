@@ -143,7 +143,7 @@ parts_start() {
   await etcd part_healthy etcd
   part_begin apiserver
   await containerd part_healthy containerd
-  in_node ctr -n k8s.io images import "$built/pause.tar" >/dev/null
+  load_pause
   await apiserver part_healthy apiserver
   for part in controller-manager scheduler kubelet proxy; do part_begin "$part"; done
   await apiserver first_objects_applied
