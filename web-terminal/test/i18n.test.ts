@@ -50,6 +50,18 @@ describe('French and English', () => {
     }
   });
 
+  it('say every conflict that a request can meet and its next step', () => {
+    const root = new URL('../../orchestrator/lab-app/src/', import.meta.url);
+    const sources = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.rs'));
+    const conflict = /refused\(\s*ErrorKind::Conflict,\s*"([a-z-]+)"/g;
+    const met = sources.flatMap((file) => [...readFileSync(new URL(file, root), 'utf8').matchAll(conflict)].map((found) => found[1]!));
+    expect(met).toEqual(expect.arrayContaining(['not-ready', 'session-over', 'person-live']));
+    for (const code of met) {
+      expect(en).toHaveProperty([`error.${code}`]);
+      expect(en).toHaveProperty([`error.${code}.next`]);
+    }
+  });
+
   it('say every refusal of a lab and its next step', () => {
     const refusals = codes('entitlement/mod.rs', /impl Refusal[\s\S]*?\n}/, /"([a-z-]+)"/g);
     expect(refusals).toContain('course-closed');

@@ -11,6 +11,7 @@ pub mod courses;
 pub mod csv;
 pub mod entitlement;
 pub mod grading;
+pub mod hours;
 pub mod html;
 pub mod ids;
 pub mod journal;

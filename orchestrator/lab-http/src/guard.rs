@@ -41,6 +41,8 @@ impl Who {
     pub const TERMINALS: Self = Self::Roles(&[Role::Learner, Role::Teacher, Role::Coach]);
     /// What was used, session by session.
     pub const USAGE: Self = Self::Roles(&[Role::Teacher, Role::Operations]);
+    /// What counts in a course.
+    pub const TEACHER: Self = Self::Roles(&[Role::Teacher]);
     /// How far a course's learners are.
     pub const REPORT: Self = Self::Roles(&[Role::Teacher, Role::Manager]);
     /// Vouchers and grants of a course.

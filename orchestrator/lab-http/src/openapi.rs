@@ -24,7 +24,7 @@ use utoipa::{
         api::course::people, api::lti::overview, api::lti::add, api::lti::guides, api::lti::invite, api::lti::approve, api::lti::reject,
         lti::login, lti::login_form, lti::launch_by_hand, lti::launch, lti::by_hand, lti::launch_lab, lti::jwks, lti::storage,
         lti::choose, lti::choose_script, lti::register, lti::register_script,
-        api::progress::show, api::indicators::show, api::enrolment::batches, api::enrolment::make, api::enrolment::revoke, api::enrolment::redeem_for,
+        api::progress::show, api::indicators::show, api::indicators::rule, api::enrolment::batches, api::enrolment::make, api::enrolment::revoke, api::enrolment::redeem_for,
         api::enrolment::grants,
         staff::offer, staff::login, staff::callback,
         probes::healthz, probes::readyz, probes::metrics, show,

@@ -103,6 +103,7 @@ fn api() -> Vec<Route> {
         get("/api/v1/usage", Who::USAGE, api::usage::list),
         get("/api/v1/progress", Who::REPORT, api::progress::show),
         get("/api/v1/indicators", Who::REPORT, api::indicators::show),
+        post("/api/v1/indicators/rule", Who::TEACHER, api::indicators::rule),
         get("/api/v1/vouchers", Who::ENROLMENT, api::enrolment::batches),
         post("/api/v1/vouchers", Who::ENROLMENT, api::enrolment::make),
         post("/api/v1/vouchers/{id}/revoke", Who::ENROLMENT, api::enrolment::revoke),

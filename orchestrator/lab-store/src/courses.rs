@@ -1,7 +1,7 @@
 //! Courses: their runs, and who is in them.
 
 use crate::{
-    SqlStore, course_counts,
+    SqlStore, brand, course_counts,
     db::{Db, Tx},
     entitlement,
     error::{During, Failure},
@@ -10,12 +10,12 @@ use crate::{
 };
 use async_trait::async_trait;
 use lab_core::{
-    CourseId, GrantId, LabId, Subject, Timestamp,
+    CourseId, GrantId, LabId, SiteId, Subject, Timestamp,
     courses::{
         CLASSES_MAX, Completion, CourseClass, CourseRun, CourseSeries, ENROLMENTS_MAX, Enrolled, Enrolment, Extension,
         FORGOTTEN_MAX, IndicatorRule, LabGrade, Site, SiteKind, plan_grant,
     },
-    entitlement::{Grant, Plan, Refusal, source},
+    entitlement::{Bilingual, Grant, Plan, Refusal, source},
     port::{CourseStore, EnrolRequest, StoreError},
 };
 use sqlx::{AnyConnection, any::AnyRow};
@@ -61,6 +61,15 @@ impl CourseStore for SqlStore {
     }
     async fn site_list(&self) -> Result<Vec<Site>, StoreError> {
         read!(self, "site_list", site_list)
+    }
+    async fn brand_put(&self, site: &SiteId, brand: Option<&Bilingual>) -> Result<(), StoreError> {
+        write!(self, "brand_put", (site.clone(), brand.cloned()), brand::put)
+    }
+    async fn brand_list(&self) -> Result<Vec<(SiteId, Bilingual)>, StoreError> {
+        read!(self, "brand_list", brand::list)
+    }
+    async fn brand_of(&self, course: &CourseId, subject: &Subject) -> Result<Option<Bilingual>, StoreError> {
+        read!(self, "brand_of", brand::of, course, subject)
     }
     async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError> {
         self.db

@@ -46,6 +46,18 @@ pub(crate) async fn last(conn: &mut AnyConnection, lab: &LabId) -> Result<Option
     .transpose()
 }
 
+pub(crate) async fn ids(conn: &mut AnyConnection) -> Result<Vec<LabId>, Failure> {
+    let rows = sqlx::query("SELECT DISTINCT lab FROM lab_version")
+        .fetch_all(conn)
+        .await?;
+    let mut ids = rows
+        .iter()
+        .map(|r| Ok(row::text(r, "lab")?.into()))
+        .collect::<Result<Vec<LabId>, Failure>>()?;
+    ids.sort();
+    Ok(ids)
+}
+
 pub(crate) async fn version(conn: &mut AnyConnection, digest: &LabDigest) -> Result<Option<LabVersion>, Failure> {
     sqlx::query("SELECT digest, source, file FROM lab_version WHERE digest = $1")
         .bind(digest.as_str())

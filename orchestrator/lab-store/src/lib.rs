@@ -15,6 +15,7 @@ mod accounts;
 mod alerts;
 mod audit;
 mod blobs;
+mod brand;
 mod checks;
 mod costs;
 mod course_counts;

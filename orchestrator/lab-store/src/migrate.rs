@@ -37,6 +37,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "authors_and_counts",
         include_str!("../migrations/0017_authors_and_counts.sql"),
     ),
+    ("brand", include_str!("../migrations/0018_brand.sql")),
 ];
 
 /// A large installation has some million rows; what rewrites a table of them takes minutes.

@@ -173,6 +173,9 @@ impl Store for SqlStore {
     async fn lab_last(&self, lab: &LabId) -> Result<Option<LabVersion>, StoreError> {
         read!(self, "lab_last", labs::last, lab)
     }
+    async fn lab_ids(&self) -> Result<Vec<LabId>, StoreError> {
+        read!(self, "lab_ids", labs::ids)
+    }
     async fn lab_list(&self) -> Result<Vec<LabVersion>, StoreError> {
         read!(self, "lab_list", labs::list)
     }

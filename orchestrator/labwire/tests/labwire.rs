@@ -5,6 +5,10 @@
 mod architecture;
 #[path = "labwire/cli.rs"]
 mod cli;
+#[path = "labwire/courses.rs"]
+mod courses;
+#[path = "labwire/labs.rs"]
+mod labs;
 #[path = "labwire/login.rs"]
 mod login;
 #[path = "labwire/lti.rs"]

@@ -95,8 +95,16 @@ test('a teacher and a manager read how the course went, beside the others, and t
   await part(teacher, 'to-office').click();
   await part(teacher, 'no-rule').waitFor();
   assert.deepEqual(await barriers(teacher), []);
-  const said = labwire.cli('course', 'indicators', 'net', '--first-week', 'shell', '--second-week', 'shell', '--keep');
-  assert.match(said, /diligent success +1 +100\.0 %/);
+  // what counts is the teacher's to say
+  await part(teacher, 'rule').locator('summary').click();
+  await part(teacher, 'rule-first-shell').check();
+  await part(teacher, 'rule-second').selectOption('shell');
+  await part(teacher, 'rule-pass').fill('60');
+  assert.deepEqual(await barriers(teacher), []);
+  await labwire.shot(teacher, 'course-rule');
+  await part(teacher, 'rule-keep').click();
+  await part(teacher, 'numbers').getByText('Diligent: did shell and shell. Success: 60 % of the course’s grade.').waitFor();
+  assert.match(labwire.cli('course', 'indicators', 'net'), /diligent success +1 +100\.0 %/);
   labwire.cli('course', 'indicators', 'lan', '--first-week', 'shell', '--second-week', 'second', '--keep');
   for (const [role, locale, share] of [['teacher', 'en-GB', /^50\.0%$/], ['manager', 'fr-FR', /^50,0\s%$/]]) {
     const page = await labwire.tab({ locale, height: 1400 });

@@ -1,6 +1,8 @@
 // Links and plans: who may enter, with how much time, and what everybody else is told.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { eventually, Labwire } from '../labwire.mjs';
 import { barriers, enter, part } from '../pages.mjs';
@@ -55,6 +57,34 @@ test('without lab time there is the lab, a demonstration, and how to get to run 
   assert.doesNotMatch(labwire.cli('session', 'ls', '--all'), /ospf-triangle/, 'nothing was started for her');
   assert.deepEqual(await barriers(page), []);
   assert.deepEqual(page.problems.filter((one) => !/status of 403/.test(one)), []);
+});
+
+test('a company’s people see the labs in its name, in their language, before and after they have lab time', async () => {
+  const brand = ['Offered to Acme by Telecom Evolution', 'Offert à Acme par Telecom Evolution'];
+  labwire.cli('site', 'set', 'acme', '--kind', 'company', '--brand', brand[0], '--brand-fr', brand[1]);
+  const list = join(labwire.dir, 'acme.csv');
+  writeFileSync(list, 'id,name,site\nrobin,Robin Acme,acme\n');
+  labwire.cli('course', 'import', 'net', list);
+  const page = await labwire.tab({ locale: 'fr-FR', width: 390, height: 844 });
+  await page.goto(labwire.link('--learner', 'robin', '--name', 'Robin', '--lab', 'static-routes', '--plan', 'DISCOVERY'));
+  await part(page, 'discovery').waitFor();
+  await part(page, 'brand').getByText(brand[1], { exact: true }).waitFor();
+  assert.deepEqual(await barriers(page), []);
+  await labwire.shot(page, 'brand');
+  await page.context().close();
+
+  labwire.cli('grant', '--learner', 'robin', '--course', 'net', '--plan', 'QUALIFYING', '--seconds', '30');
+  const later = await labwire.tab();
+  await later.goto(labwire.link('--learner', 'robin', '--name', 'Robin', '--lab', 'static-routes'));
+  await part(later, 'problem').waitFor();
+  await part(later, 'brand').getByText(brand[0], { exact: true }).waitFor();
+  labwire.cli('site', 'set', 'acme', '--no-brand');
+  await later.reload();
+  await part(later, 'offers').waitFor();
+  await later.waitForLoadState('networkidle');
+  assert.equal(await part(later, 'brand').count(), 0);
+  assert.deepEqual(await barriers(later), []);
+  await later.context().close();
 });
 
 test('on a phone, the word that most of the time is used leaves the title its room', async () => {

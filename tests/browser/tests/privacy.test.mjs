@@ -96,7 +96,8 @@ test('a learner reads who watched and who replayed, in the lab and on the start 
   const [session] = labwire.cli('session', 'ls').match(/[0-9a-f]{8}-[0-9a-f-]{27}/);
   const teacher = await labwire.tab();
   await teacher.goto(labwire.staff('teacher', 'Prof. Curie'));
-  await part(teacher, 'wall').waitFor();
+  // a wall that is left before it showed a screen is no look
+  await teacher.getByTestId(/^card-/).filter({ hasText: 'seen-42' }).waitFor();
   await teacher.goto(`${labwire.url}/watch/${session}`);
   await part(lin, 'viewers').filter({ hasText: 'Prof. Curie' }).waitFor();
   await teacher.goto(`${labwire.url}/replay/${session}`);

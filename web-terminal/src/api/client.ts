@@ -73,6 +73,7 @@ export const sessionExtend = (id: string) => request<TimeNotice>('POST', `/sessi
 export const voucherRedeem = (code: string) => request<T.Redeemed>('POST', '/vouchers/redeem', { code });
 export const progress = (after?: string) => request<T.ProgressPage>('GET', `/progress${after === undefined ? '' : `?${new URLSearchParams({ after })}`}`);
 export const courseCounts = () => request<T.CourseCounts>('GET', '/indicators');
+export const courseRule = (rule: T.CourseRule) => fetchRaw('POST', '/indicators/rule', rule);
 export const batches = () => request<T.Batch[]>('GET', '/vouchers');
 export const batchMake = (batch: Record<string, string | number>) => request<T.MadeBatch>('POST', '/vouchers', batch);
 export const batchRevoke = (id: string, reason: string) => fetchRaw('POST', `/vouchers/${encodeURIComponent(id)}/revoke`, { reason });

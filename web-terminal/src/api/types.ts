@@ -18,6 +18,7 @@ export type LabCheck = Schemas['CheckView'];
 export type Lab = Omit<Schemas['LabView'], 'nodes'> & { nodes: LabNode[] };
 export type SessionView = Omit<Schemas['SessionView'], 'state'> & { state: SessionStateName };
 export type CourseCounts = Schemas['CourseCountsView'];
+export type CourseRule = Schemas['IndicatorRuleRequest'];
 export type RunNumbers = Schemas['IndicatorsView'];
 export type RunShares = Schemas['SharesView'];
 export type TestRun = Schemas['TestRunView'];

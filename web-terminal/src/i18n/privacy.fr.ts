@@ -49,7 +49,7 @@ export const privacyFr: Record<keyof typeof privacyEn, string> = {
   'look.do.view': 'a regardé en direct',
   'look.do.wall': 'a ouvert le mur de la classe, qui montre de petites images des consoles de chacun',
   'look.do.learner': 'a lu la page à votre sujet',
-  'look.do.grants-show': 'a consulté votre temps de lab',
+  'look.do.grants-show': 'a consulté votre temps de TP',
   'look.do.people': 'a regardé qui est dans le cours',
   'look.do.replay': 'a regardé l’enregistrement',
   'look.do.help': 'a aidé dans une console',

@@ -18,6 +18,8 @@ pub struct RunCounts {
     pub course: CourseId,
     /// What counted as what; none: nobody said it, and only enrolled and started are numbers of their own.
     pub rule: Option<IndicatorRule>,
+    /// The rule names no labs of the grade: those of both weeks are, and all that anybody has a result of.
+    pub all_labs: bool,
     pub indicators: Indicators,
     /// Who had a check run.
     pub started: BTreeSet<Subject>,
@@ -70,6 +72,7 @@ pub async fn run_counts(
         Some(rule) => Some(rule),
         None => store.rule_get(course).await?,
     };
+    let all_labs = rule.as_ref().is_some_and(|rule| rule.labs.is_empty());
     let rule = rule.map(|rule| whole(rule, &grades));
     let started: BTreeSet<Subject> = grades.iter().map(|g| g.subject.clone()).collect();
     let indicators = rule.as_ref().map_or_else(
@@ -83,6 +86,7 @@ pub async fn run_counts(
     Ok(RunCounts {
         course: course.clone(),
         rule,
+        all_labs,
         indicators,
         started,
     })

@@ -6,6 +6,7 @@ use crate::{App, AppError};
 use lab_core::{
     PlanId, Subject, VoucherBatchId,
     entitlement::{BATCH_MAX, Code, GrantBalance, Redeemed, VoucherBatch, VoucherBatchState},
+    hours,
     launch::{Login, Role},
     port::{AuditEvent, ErrorKind},
     privacy::is_pseudonym,
@@ -18,8 +19,8 @@ pub struct BatchRequest {
     pub label: String,
     pub plan: PlanId,
     pub count: u32,
-    /// The plan's when not given.
-    pub hours: Option<u32>,
+    /// Lab time of each in seconds; the plan's when not given.
+    pub seconds: Option<i64>,
     /// The plan's when not given.
     pub valid_days: Option<u32>,
     /// Days from now in which codes can be redeemed.
@@ -28,8 +29,6 @@ pub struct BatchRequest {
 
 /// A name on paper; longer ones are no names.
 const LABEL_CHARS_MAX: usize = 120;
-/// As `labwire voucher create` has it.
-const HOURS_MAX: u32 = 20_000;
 /// A hundred years.
 const DAYS_MAX: u32 = 36_500;
 /// A sentence.
@@ -55,7 +54,6 @@ impl BatchRequest {
         }
         within("count", self.count, BATCH_MAX)?;
         within("redeem_within_days", self.redeem_within_days, DAYS_MAX)?;
-        self.hours.map_or(Ok(()), |n| within("hours", n, HOURS_MAX))?;
         self.valid_days.map_or(Ok(()), |n| within("valid_days", n, DAYS_MAX))
     }
 }
@@ -113,7 +111,7 @@ impl App {
                 known.join(", ")
             ))
         })?;
-        let seconds = asked.hours.map_or(plan.seconds, |h| i64::from(h) * 3600);
+        let seconds = asked.seconds.unwrap_or(plan.seconds);
         if seconds <= 0 {
             return Err(invalid("hours: this plan does not say how many; write a number".into()));
         }
@@ -121,7 +119,7 @@ impl App {
         if seconds > plan.seconds.max(plan.minimum_secs) || seconds < plan.minimum_secs {
             return Err(invalid(format!(
                 "hours: this plan gives {} at most, and at least {} minutes are needed to start a lab",
-                plan.seconds / 3600,
+                hours::shown(plan.seconds),
                 plan.minimum_secs / 60
             )));
         }

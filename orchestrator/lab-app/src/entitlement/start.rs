@@ -4,7 +4,9 @@ use super::access::owns;
 use crate::{App, AppError, provisioning::has_pool};
 use lab_core::{
     CourseId, LabId, PlanId, SessionId, Subject,
-    entitlement::{GrantBalance, HOLD_CHUNK_SECS, MINIMUM_TO_START_SECS, Plan, Refusal, Withheld, lapsed, source},
+    entitlement::{
+        Bilingual, GrantBalance, HOLD_CHUNK_SECS, MINIMUM_TO_START_SECS, Plan, Refusal, Withheld, lapsed, source,
+    },
     journal::CheckOutcome,
     lab::LabVersion,
     launch::{Login, Reach, Role},
@@ -21,6 +23,8 @@ pub struct Me {
     pub plans: Vec<Plan>,
     /// The title of the login's course, for those who teach it, where it has one.
     pub course_title: Option<String>,
+    /// In whose name a learner's labs are shown, where a site of theirs has one.
+    pub brand: Option<Bilingual>,
 }
 
 /// What a click came to.
@@ -44,17 +48,21 @@ pub struct SessionView {
 }
 
 impl App {
-    /// The login with its grants, its course's title and all plans.
+    /// The login with its grants, its course's title, its site's brand and all plans.
     pub async fn me(&self, login: &Login) -> Result<Me, AppError> {
-        let grants = match login.role {
-            Role::Learner => self.ports.store.grant_list(&login.subject, Some(&login.course)).await?,
+        let store = &self.ports.store;
+        let (grants, brand) = match login.role {
+            Role::Learner => (
+                store.grant_list(&login.subject, Some(&login.course)).await?,
+                store.brand_of(&login.course, &login.subject).await?,
+            ),
             Role::Teacher
             | Role::Coach
             | Role::Author
             | Role::Enrolment
             | Role::Manager
             | Role::Sponsor
-            | Role::Operations => Vec::new(),
+            | Role::Operations => (Vec::new(), None),
         };
         // for the heading of the wall alone: a learner's page does not ask for the read
         let course_title = match login.role {
@@ -65,6 +73,7 @@ impl App {
             login: login.clone(),
             grants,
             course_title,
+            brand,
             plans: self.ports.store.plan_list().await?,
         })
     }

@@ -131,13 +131,14 @@ impl Accounts {
             return Ok(());
         }
         let done = reconcile(self.ports.store.as_ref(), now).await?;
-        self.ports.store.reconciliation_put(&done).await?;
-        self.shown(&done);
         let off = done.off_secs();
         if off != 0 {
             tracing::error!(seconds = off, "the day's reconciliation does not add up");
+            // before it is kept that the day was looked at: whoever dies between looks again, and the alert's key is the day
             self.raise(&Alert::of_ledger(off, now)).await?;
         }
+        self.ports.store.reconciliation_put(&done).await?;
+        self.shown(&done);
         Ok(())
     }
 

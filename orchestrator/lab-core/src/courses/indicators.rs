@@ -202,41 +202,6 @@ mod tests {
         }
     }
 
-    /// Eight courses of one collection (enrolled; started, diligent and success in per mille), whose averages were printed as 14.4, 9.3 and 6.5 %;
-    /// weighted by people 15.46 % started.
-    #[test]
-    fn printed_averages_of_eight_courses_follow_from_their_counts() {
-        let courses = [
-            (7267, 129, 78, 39),
-            (10246, 220, 140, 89),
-            (6250, 303, 186, 153),
-            (4325, 60, 28, 11),
-            (6352, 83, 74, 62),
-            (6080, 84, 72, 57),
-            (8313, 189, 126, 78),
-            (5774, 85, 43, 34),
-        ];
-        let runs = courses.map(|(enrolled, started, diligent, success)| {
-            let of = |permille: u64| (enrolled * permille + 500) / 1000;
-            Indicators {
-                enrolled,
-                started: of(started),
-                diligent: of(diligent),
-                success: of(success),
-                diligent_success: of(success),
-            }
-        });
-        for (n, printed) in [14.41, 9.34, 6.54].into_iter().enumerate() {
-            let mean = runs.iter().map(|r| percent(r.shares()[n]).unwrap()).sum::<f64>() / 8.0;
-            assert!((mean - printed).abs() < 0.01, "{n}: {mean}");
-        }
-        let sum = |of: fn(&Indicators) -> u64| runs.iter().map(of).sum::<u64>();
-        near((sum(|r| r.started), sum(|r| r.enrolled)), 15.46);
-        // started to diligent, where the text says 65 %
-        let kept = runs.iter().map(|r| percent(r.shares()[3]).unwrap()).sum::<f64>() / 8.0;
-        assert!((60.0..70.0).contains(&kept), "{kept}");
-    }
-
     /// Three courses in a row: 1112 started the first, 194 of them the second, 40 the third.
     #[test]
     fn a_funnel_loses_who_did_not_start_every_course_so_far() {

@@ -207,6 +207,8 @@ mod tests {
         for (n, (mean, within)) in [(14.41, 0.01), (9.34, 0.01), (6.54, 0.01)].into_iter().enumerate() {
             assert!((means[n] - mean).abs() < within, "{n}: {}", means[n]);
         }
+        // started to diligent, where the text says 65 %
+        assert!((60.0..70.0).contains(&means[3]), "{}", means[3]);
         assert!((means[4] - 67.9).abs() < 1.0, "{}", means[4]);
         let sum = table.sum();
         assert_eq!(sum.enrolled, 54_607);

@@ -2,11 +2,11 @@
 
 use super::StoreError;
 use crate::{
-    CourseId, LabId, Subject, Timestamp,
+    CourseId, LabId, SiteId, Subject, Timestamp,
     courses::{
         Completion, CourseClass, CourseRun, CourseSeries, Enrolled, Enrolment, Extension, IndicatorRule, LabGrade, Site,
     },
-    entitlement::Plan,
+    entitlement::{Bilingual, Plan},
 };
 use async_trait::async_trait;
 
@@ -48,6 +48,13 @@ pub trait CourseStore: Send + Sync + 'static {
     async fn site_put(&self, site: &Site) -> Result<(), StoreError>;
     /// Sites whose kind somebody said, by name.
     async fn site_list(&self) -> Result<Vec<Site>, StoreError>;
+    /// Says in whose name labs are shown to a site's learners, or says it anew; none takes it back.
+    async fn brand_put(&self, site: &SiteId, brand: Option<&Bilingual>) -> Result<(), StoreError>;
+    /// By site.
+    async fn brand_list(&self) -> Result<Vec<(SiteId, Bilingual)>, StoreError>;
+    /// The brand for a learner of a course: of the site that its list has them at, else of where their newest lab time was given that has one, else of
+    /// who holds the course.
+    async fn brand_of(&self, course: &CourseId, subject: &Subject) -> Result<Option<Bilingual>, StoreError>;
 
     /// Adds people to a course, or changes what is written of them, and gives each the grant of their plan, in one transaction. The same again
     /// changes nothing. Refused when the course would have more than [`crate::courses::ENROLMENTS_MAX`].

@@ -280,6 +280,8 @@ pub trait Store:
     async fn lab_last(&self, lab: &LabId) -> Result<Option<LabVersion>, StoreError>;
     /// The latest version of every lab that is not withdrawn, by id.
     async fn lab_list(&self) -> Result<Vec<LabVersion>, StoreError>;
+    /// Every lab that was ever published, also of those that are withdrawn, by id.
+    async fn lab_ids(&self) -> Result<Vec<LabId>, StoreError>;
 
     // --- launch -------------------------------------------------------------------------------------------------------
     async fn course_put(&self, course: &Course) -> Result<(), StoreError>;

@@ -37,7 +37,7 @@ pub(crate) async fn make(
     Signed(login): Signed,
     Body(request): Body<BatchMakeRequest>,
 ) -> Answer<MadeBatchView> {
-    let (batch, codes) = state.app.voucher_batch_make(&login, &request.into()).await?;
+    let (batch, codes) = state.app.voucher_batch_make(&login, &request.try_into()?).await?;
     Ok(Json(MadeBatchView::new(&batch, &codes)))
 }
 

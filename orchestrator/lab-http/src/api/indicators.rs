@@ -2,14 +2,14 @@
 
 use crate::{
     error::{ApiError, ErrorView},
-    extract::{Params, Signed},
+    extract::{Body, Params, Signed},
     state::HttpState,
-    view::{CourseCountsView, IndicatorsQuery},
+    view::{CourseCountsView, IndicatorRuleRequest, IndicatorsQuery},
 };
 use axum::{
     Json,
     extract::State,
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use lab_app::{
@@ -45,6 +45,21 @@ pub(crate) async fn show(
         ),
     ];
     Ok((headers, text).into_response())
+}
+
+/// Says what counts as what in the login's course.
+#[utoipa::path(
+    post, path = "/api/v1/indicators/rule", operation_id = "indicators_rule", tag = "metering", security(("bearer" = [])),
+    request_body = IndicatorRuleRequest,
+    responses((status = 204, description = "kept"), (status = 400, body = ErrorView), (status = 401, body = ErrorView), (status = 403, body = ErrorView))
+)]
+pub(crate) async fn rule(
+    State(state): State<HttpState>,
+    Signed(login): Signed,
+    Body(request): Body<IndicatorRuleRequest>,
+) -> Result<StatusCode, ApiError> {
+    state.app.rule_set(&login, &request.into()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn table(counts: &CourseCounts, which: &str, series: Option<&str>) -> Option<String> {

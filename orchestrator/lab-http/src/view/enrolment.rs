@@ -1,7 +1,11 @@
 //! A course's lab time as enrolment sees it, and how far its learners are.
 
+use crate::error::ApiError;
 use lab_app::entitlement::{BatchRequest, Progress, ProgressPage};
-use lab_core::entitlement::{Code, VoucherBatch, VoucherBatchState};
+use lab_core::{
+    entitlement::{Code, VoucherBatch, VoucherBatchState},
+    hours,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -74,8 +78,9 @@ pub struct BatchMakeRequest {
     pub label: String,
     pub plan: String,
     pub count: u32,
-    /// Lab time of each; the plan's when not given.
-    pub hours: Option<u32>,
+    /// Lab time of each, like 2 or 1.5: a whole number of seconds; the plan's when not given.
+    #[schema(value_type = Option<f64>)]
+    pub hours: Option<serde_json::Number>,
     /// Days that the time can be used, from redemption; the plan's when not given.
     pub valid_days: Option<u32>,
     /// Days from now in which codes can be redeemed; 365 when not given.
@@ -85,16 +90,19 @@ pub struct BatchMakeRequest {
 /// A year: a course is repeated within it.
 const REDEEM_WITHIN_DAYS: u32 = 365;
 
-impl From<BatchMakeRequest> for BatchRequest {
-    fn from(r: BatchMakeRequest) -> Self {
-        Self {
+impl TryFrom<BatchMakeRequest> for BatchRequest {
+    type Error = ApiError;
+
+    fn try_from(r: BatchMakeRequest) -> Result<Self, ApiError> {
+        let seconds = r.hours.map(|n| hours::some(&n.to_string())).transpose();
+        Ok(Self {
             label: r.label,
             plan: r.plan.into(),
             count: r.count,
-            hours: r.hours,
+            seconds: seconds.map_err(|why| ApiError::invalid(format!("hours: {why}")))?,
             valid_days: r.valid_days,
             redeem_within_days: r.redeem_within_days.unwrap_or(REDEEM_WITHIN_DAYS),
-        }
+        })
     }
 }
 

@@ -1,8 +1,12 @@
 //! How courses went, in counts.
 
 use lab_app::courses::{CourseCounts, FunnelStep, SeriesCounts};
-use lab_core::courses::{IndicatorRule, Indicators, LabProgression, percent};
+use lab_core::{
+    LabId,
+    courses::{IndicatorRule, Indicators, LabProgression, percent},
+};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 
 /// What to answer with.
@@ -72,16 +76,45 @@ pub struct IndicatorRuleView {
     pub second_week: String,
     /// Labs of the course's grade.
     pub labs: Vec<String>,
+    /// Nobody named them: they are those of both weeks, and all that anybody has a result of.
+    pub all_labs: bool,
     /// With so many per cent of it a learner has succeeded.
     pub pass_percent: u8,
 }
 
-impl From<IndicatorRule> for IndicatorRuleView {
-    fn from(r: IndicatorRule) -> Self {
-        let ids = |labs: std::collections::BTreeSet<lab_core::LabId>| labs.into_iter().map(|l| l.0).collect();
+impl IndicatorRuleView {
+    fn new(r: IndicatorRule, all_labs: bool) -> Self {
+        let ids = |labs: BTreeSet<LabId>| labs.into_iter().map(|l| l.0).collect();
         Self {
             first_week: ids(r.first_week),
             second_week: r.second_week.0,
+            labs: ids(r.labs),
+            all_labs,
+            pass_percent: r.pass_percent,
+        }
+    }
+}
+
+/// `POST /indicators/rule`: what counts as what from now on, and for what was done before too.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IndicatorRuleRequest {
+    /// Who did all of these, and `second_week`, is diligent.
+    pub first_week: Vec<String>,
+    pub second_week: String,
+    /// Labs of the course's grade; those of both weeks, and all that anybody has a result of, when none is named.
+    #[serde(default)]
+    pub labs: Vec<String>,
+    /// With so many per cent of it a learner has succeeded.
+    pub pass_percent: u8,
+}
+
+impl From<IndicatorRuleRequest> for IndicatorRule {
+    fn from(r: IndicatorRuleRequest) -> Self {
+        let ids = |labs: Vec<String>| labs.into_iter().map(LabId).collect();
+        Self {
+            first_week: ids(r.first_week),
+            second_week: LabId(r.second_week),
             labs: ids(r.labs),
             pass_percent: r.pass_percent,
         }
@@ -174,7 +207,7 @@ impl From<CourseCounts> for CourseCountsView {
     fn from(c: CourseCounts) -> Self {
         Self {
             run: shown(Some(c.run.course.to_string()), &c.run.indicators),
-            rule: c.run.rule.map(Into::into),
+            rule: c.run.rule.map(|rule| IndicatorRuleView::new(rule, c.run.all_labs)),
             dates: c.dates.into_iter().map(lab_core::Timestamp::secs).collect(),
             progression: c.progression.into_iter().map(Into::into).collect(),
             series: c.series.into_iter().map(Into::into).collect(),

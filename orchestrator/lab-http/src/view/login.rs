@@ -218,6 +218,9 @@ pub struct MeView {
     pub plans: Vec<PlanView>,
     /// The course's title, for those who teach it, where it has one.
     pub course_title: Option<String>,
+    /// In whose name a learner's labs are shown, like `Offered to Acme by Telecom Evolution`, where their site has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand: Option<TextView>,
 }
 
 impl From<Me> for MeView {
@@ -227,6 +230,7 @@ impl From<Me> for MeView {
             grants: me.grants.iter().map(Into::into).collect(),
             plans: me.plans.iter().map(Into::into).collect(),
             course_title: me.course_title,
+            brand: me.brand.as_ref().map(Into::into),
         }
     }
 }

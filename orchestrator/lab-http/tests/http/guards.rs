@@ -54,6 +54,7 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
         (get.clone(), "/api/v1/usage", Some(&[T, O])),
         (get.clone(), "/api/v1/progress", Some(&[T, M])),
         (get.clone(), "/api/v1/indicators", Some(&[T, M])),
+        (post.clone(), "/api/v1/indicators/rule", Some(&[T])),
         (get.clone(), "/api/v1/vouchers", Some(&[E])),
         (post.clone(), "/api/v1/vouchers", Some(&[E])),
         (post.clone(), "/api/v1/vouchers/{id}/revoke", Some(&[E])),

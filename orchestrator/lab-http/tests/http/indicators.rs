@@ -131,3 +131,48 @@ async fn courses_that_were_put_together_are_told_beside_each_other_and_as_csv() 
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{query}");
     }
 }
+
+#[tokio::test]
+async fn a_teacher_says_what_counts_and_a_slip_is_refused_by_its_field() {
+    let kit = worked().await;
+    let teacher = kit.sign_in("staff", Role::Teacher).await;
+    let rule = json!({"first_week": [LAB], "second_week": LAB, "pass_percent": 60});
+    let path = "/api/v1/indicators/rule";
+    for (field, value, said) in [
+        ("first_week", json!([]), "first_week: name at least one lab"),
+        ("first_week", json!([LAB, "pingg"]), "is ping meant?"),
+        (
+            "second_week",
+            json!("nothing-like-it"),
+            "second_week: there is no lab nothing-like-it",
+        ),
+        ("labs", json!(["pnig"]), "labs: there is no lab pnig; is ping meant?"),
+        ("pass_percent", json!(0), "pass_percent: 0 is not from 1 to 100"),
+        ("pass_percent", json!(101), "pass_percent: 101 is not from 1 to 100"),
+    ] {
+        let mut wrong = rule.clone();
+        wrong[field] = value;
+        let answer = kit.post(path, Some(&teacher), wrong).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{field}: {}", answer.text);
+        assert!(answer.text.contains(said), "{field}: {}", answer.text);
+    }
+    assert_eq!(
+        counts(&kit, Role::Teacher).await["rule"],
+        Value::Null,
+        "nothing was kept"
+    );
+    let kept = kit.post(path, Some(&teacher), rule).await;
+    assert_eq!(kept.status, StatusCode::NO_CONTENT, "{}", kept.text);
+    let seen = counts(&kit, Role::Manager).await;
+    assert_eq!(
+        seen["rule"],
+        json!({"first_week": [LAB], "second_week": LAB, "labs": [LAB], "all_labs": true, "pass_percent": 60})
+    );
+    assert_eq!(seen["run"]["diligent"], json!(1));
+    let log = kit.store.audit_list(None).await.unwrap();
+    assert!(
+        log.iter()
+            .any(|e| e.action == "course-rule" && e.detail.contains("60 %")),
+        "{log:?}"
+    );
+}

@@ -168,7 +168,7 @@ async fn enrolment_makes_codes_redeems_them_for_somebody_and_withdraws_the_rest(
         of_course(&kit, Role::Enrolment, COURSE).await,
         of_course(&kit, Role::Enrolment, "web").await,
     );
-    let asked = json!({"label": "ESP", "plan": "QUALIFYING", "count": 2, "hours": 1});
+    let asked = json!({"label": "ESP", "plan": "QUALIFYING", "count": 2, "hours": 0.75});
     // whose money it is, and more than the plan gives, is not for the counter to say
     for (field, value) in [("sponsor", json!("esp")), ("hours", json!(20_000)), ("hours", json!(0))] {
         let mut more = asked.clone();
@@ -190,7 +190,7 @@ async fn enrolment_makes_codes_redeems_them_for_somebody_and_withdraws_the_rest(
         .await;
     assert_eq!(
         (redeemed.status, &redeemed.json()["seconds"]),
-        (StatusCode::OK, &json!(3_600)),
+        (StatusCode::OK, &json!(2_700)),
         "{}",
         redeemed.text
     );
@@ -200,7 +200,7 @@ async fn enrolment_makes_codes_redeems_them_for_somebody_and_withdraws_the_rest(
         .json();
     assert_eq!(
         (&grants[0]["available"], grants.as_array().map(Vec::len)),
-        (&json!(3_600), Some(1))
+        (&json!(2_700), Some(1))
     );
     let foreign = kit
         .post("/api/v1/grants/show", Some(&elsewhere), json!({"learner": "zoe"}))
@@ -250,6 +250,7 @@ async fn a_batch_that_cannot_be_is_refused_by_its_field() {
         ("count", json!({"plan": "QUALIFYING", "count": 0})),
         ("count", json!({"plan": "QUALIFYING", "count": 1_000_000})),
         ("hours", json!({"plan": "QUALIFYING", "count": 1, "hours": 0})),
+        ("hours", json!({"plan": "QUALIFYING", "count": 1, "hours": 0.3333})),
         (
             "valid_days",
             json!({"plan": "QUALIFYING", "count": 1, "valid_days": 99_999}),

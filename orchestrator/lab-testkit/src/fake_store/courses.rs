@@ -8,7 +8,7 @@ use lab_core::{
         CLASSES_MAX, Completion, CourseClass, CourseRun, CourseSeries, ENROLMENTS_MAX, Enrolled, Enrolment, Extension,
         FORGOTTEN_MAX, IndicatorRule, LabGrade, Site, SiteKind, completed_at, plan_grant,
     },
-    entitlement::{Grant, Plan, Refusal, source},
+    entitlement::{Bilingual, Grant, Plan, Refusal, source},
     port::{Course, CourseStore, EnrolRequest, Session, StoreError},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,7 @@ pub(super) struct CourseTables {
     extensions: BTreeMap<(CourseId, Subject), Extension>,
     classes: BTreeMap<(CourseId, LabId, Timestamp), CourseClass>,
     pub sites: BTreeMap<SiteId, SiteKind>,
+    brands: BTreeMap<SiteId, Bilingual>,
     pub enrolments: BTreeMap<(CourseId, Subject), Enrolment>,
     rules: BTreeMap<CourseId, IndicatorRule>,
     series: BTreeMap<String, Vec<CourseId>>,
@@ -47,6 +48,26 @@ impl CourseTables {
 }
 
 impl State {
+    fn brand_of(&self, course: &CourseId, subject: &Subject) -> Option<Bilingual> {
+        let tables = &self.courses;
+        let listed = tables.enrolments.get(&(course.clone(), subject.clone()));
+        let listed = listed.and_then(|e| e.site.clone()).map(SiteId);
+        let theirs = self
+            .grants
+            .values()
+            .filter(|g| g.course == *course && g.subject == *subject);
+        let mut given: Vec<_> = theirs
+            .filter_map(|g| Some((g.created_at, self.sites.get(&g.id)?.clone())))
+            .collect();
+        given.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let held = tables.runs.get(course).and_then(|run| run.site.clone()).map(SiteId);
+        let sites = listed
+            .into_iter()
+            .chain(given.into_iter().map(|(_, site)| site))
+            .chain(held);
+        sites.into_iter().find_map(|site| tables.brands.get(&site).cloned())
+    }
+
     fn completions(&self, course: &CourseId) -> Vec<Completion> {
         let ran: Vec<_> = self
             .sessions
@@ -244,6 +265,21 @@ impl CourseStore for FakeStore {
                 })
                 .collect())
         })
+    }
+    async fn brand_put(&self, site: &SiteId, brand: Option<&Bilingual>) -> Result<(), StoreError> {
+        self.run("brand_put", |s| {
+            match brand {
+                Some(brand) => s.courses.brands.insert(site.clone(), brand.clone()),
+                None => s.courses.brands.remove(site),
+            };
+            Ok(())
+        })
+    }
+    async fn brand_list(&self) -> Result<Vec<(SiteId, Bilingual)>, StoreError> {
+        self.run("brand_list", |s| Ok(s.courses.brands.clone().into_iter().collect()))
+    }
+    async fn brand_of(&self, course: &CourseId, subject: &Subject) -> Result<Option<Bilingual>, StoreError> {
+        self.run("brand_of", |s| Ok(s.brand_of(course, subject)))
     }
     async fn enrol(&self, request: &EnrolRequest) -> Result<Enrolled, StoreError> {
         self.run("enrol", |s| s.enrol(request))

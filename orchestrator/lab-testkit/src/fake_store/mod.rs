@@ -108,6 +108,13 @@ impl Store for FakeStore {
     async fn lab_withdraw(&self, lab: &LabId) -> Result<bool, StoreError> {
         self.run("lab_withdraw", |s| Ok(s.latest.remove(lab).is_some()))
     }
+    async fn lab_ids(&self) -> Result<Vec<LabId>, StoreError> {
+        self.run("lab_ids", |s| {
+            let mut ids: Vec<_> = s.last.keys().cloned().collect();
+            ids.sort();
+            Ok(ids)
+        })
+    }
     async fn lab_last(&self, lab: &LabId) -> Result<Option<LabVersion>, StoreError> {
         self.run("lab_last", |s| Ok(s.last.get(lab).and_then(|d| s.labs.get(d)).cloned()))
     }

@@ -1,6 +1,5 @@
 //! `labwire grant`.
 
-use super::hours;
 use super::learners::Learners;
 use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
@@ -8,6 +7,7 @@ use clap::Args;
 use lab_core::{
     CourseId, GrantId, PlanId, SponsorId, Subject, Timestamp,
     entitlement::{Grant, source},
+    hours,
     port::{Clock, Entropy, Store},
 };
 use std::{process::ExitCode, time::Duration};

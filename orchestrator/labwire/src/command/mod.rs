@@ -6,7 +6,6 @@ pub mod doctor;
 pub mod drain;
 pub mod grant;
 pub mod health;
-pub mod hours;
 mod images;
 mod known;
 pub mod lab;

@@ -1,6 +1,5 @@
 //! `labwire order key add|ls|revoke`.
 
-use super::hours;
 use super::{grant::seed_plans, out};
 use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
@@ -9,6 +8,7 @@ use lab_app::entitlement::make_order_key;
 use lab_core::{
     CourseId, OrderKeyId, PlanId, SponsorId,
     entitlement::{GrantBudget, OrderKey, OrderKeyState, shop_problem},
+    hours,
     port::{Clock, OrderStore, Store},
 };
 use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};

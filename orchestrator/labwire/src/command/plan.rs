@@ -1,12 +1,12 @@
 //! `labwire plan ls|set`.
 
-use super::hours;
 use crate::{config::Config, table, wire};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use lab_core::{
     PlanId,
     entitlement::{Bilingual, Feature, MINIMUM_TO_START_SECS, Plan},
+    hours,
     port::Store,
 };
 use std::process::ExitCode;

@@ -1,6 +1,5 @@
 //! `labwire trial add|report`.
 
-use super::hours;
 use super::{
     statement::moment,
     voucher::{Format, Making, make},
@@ -12,6 +11,7 @@ use lab_core::{
     SponsorId, Timestamp, VoucherBatchId,
     csv::cell,
     entitlement::{TermsState, VoucherBatchState, VoucherTerms, source},
+    hours,
     metering::StatementOf,
     port::{Clock, Store},
 };
@@ -50,6 +50,9 @@ pub struct AddArgs {
     /// When the trial ends: a day (from midnight, UTC), or a time with its offset
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Timestamp,
+    /// The company's site: its statement has what is given, and its brand (`labwire site set SITE --brand …`) stands on the pages of who takes a seat
+    #[arg(long, value_name = "ID")]
+    site: Option<String>,
     #[arg(long, value_enum, default_value = "csv")]
     format: Format,
     /// A new file, readable by you only; standard output when not given
@@ -101,6 +104,7 @@ async fn add(config: Config, args: AddArgs) -> Result<ExitCode> {
                 trial: Some(company.clone()),
                 pot: Some(pot),
                 until: Some(args.until),
+                site: args.site.map(Into::into),
                 ..VoucherTerms::default()
             },
             format: args.format,

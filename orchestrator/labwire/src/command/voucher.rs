@@ -1,6 +1,5 @@
 //! `labwire voucher create|ls|revoke`.
 
-use super::hours;
 use super::sheet;
 use crate::{command::out, config::Config, table, wire};
 use anyhow::{Context, Result, bail};
@@ -10,6 +9,7 @@ use lab_core::{
     CourseId, PlanId, SponsorId, Timestamp, VoucherBatchId,
     csv::cell,
     entitlement::{BATCH_MAX, Bilingual, Code, VoucherBatch, VoucherBatchState, VoucherTerms},
+    hours,
     port::{Clock, Entropy, Store},
 };
 use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};

@@ -1,8 +1,8 @@
 //! What the administration decides: budgets, what machines cost, and who is told.
 
 use super::{Config, Problem, reader::Section};
-use crate::command::hours;
 use lab_core::{
+    hours,
     lab::SizeClass,
     metering::{Budget, BudgetOf, RATE_MAX, Rate},
 };

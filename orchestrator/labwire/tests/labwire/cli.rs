@@ -1,7 +1,6 @@
 //! The command line, by running it.
 
 use std::{
-    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output},
 };
@@ -33,6 +32,18 @@ pub fn ok(dir: &Path, args: &[&str]) -> String {
         text(&out.stderr)
     );
     text(&out.stdout)
+}
+
+/// Standard error of a command that must fail.
+pub fn fails(dir: &Path, args: &[&str]) -> String {
+    let out = labwire(dir, args);
+    assert!(
+        !out.status.success(),
+        "labwire {}: {}",
+        args.join(" "),
+        text(&out.stdout)
+    );
+    text(&out.stderr)
 }
 
 #[test]
@@ -168,76 +179,6 @@ fn a_password_is_not_shown_in_the_settings_in_force() {
 }
 
 #[test]
-fn a_lab_file_is_checked_published_granted_and_linked() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    std::fs::write(dir.join("lab.yaml"), LAB).unwrap();
-    std::fs::write(dir.join("wrong.yaml"), LAB.replace("kind: shell", "kind: teapot")).unwrap();
-    let wrong = labwire(dir, &["lab", "check", "lab.yaml", "wrong.yaml"]);
-    assert_eq!(wrong.status.code(), Some(1));
-    assert!(text(&wrong.stdout).contains("wrong.yaml:7:"), "{}", text(&wrong.stdout));
-    ok(dir, &["lab", "publish", "lab.yaml"]);
-    assert!(ok(dir, &["lab", "ls"]).contains("tiny"));
-    assert!(
-        ok(
-            dir,
-            &[
-                "grant",
-                "--learner",
-                "ada",
-                "--course",
-                "net",
-                "--plan",
-                "QUALIFYING",
-                "--seconds",
-                "120"
-            ]
-        )
-        .contains("0:02:00")
-    );
-    let link = ok(dir, &["link", "--learner", "ada", "--course", "net", "--lab", "tiny"]);
-    assert!(link.starts_with("http://localhost:8080/launch?token=ey"), "{link}");
-    let missing = labwire(dir, &["link", "--learner", "ada", "--course", "net", "--lab", "other"]);
-    assert!(
-        text(&missing.stderr).contains("--lab other is not published"),
-        "{}",
-        text(&missing.stderr)
-    );
-    let mode = std::fs::metadata(dir.join("labwire-data/keys.yaml"))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o600, "keys are their owner's only");
-    assert_eq!(ok(dir, &["usage", "--format", "json"]).trim(), "[]");
-}
-
-#[test]
-fn a_lab_is_withdrawn_and_published_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    std::fs::write(dir.join("lab.yaml"), LAB).unwrap();
-    ok(dir, &["lab", "publish", "lab.yaml"]);
-    let said = ok(dir, &["lab", "withdraw", "tiny"]);
-    assert!(
-        said.contains("0 session(s)") && said.contains("lab withdraw tiny --undo"),
-        "{said}"
-    );
-    assert!(!ok(dir, &["lab", "ls"]).contains("tiny"));
-    let link = ["link", "--learner", "ada", "--course", "net", "--lab", "tiny"];
-    let said = fails(dir, &link);
-    assert!(
-        said.contains("--lab tiny is withdrawn") && said.contains("--undo"),
-        "{said}"
-    );
-    assert!(ok(dir, &["lab", "withdraw", "tiny"]).contains("was withdrawn before"));
-    assert!(ok(dir, &["lab", "withdraw", "tiny", "--undo"]).contains("is published again"));
-    assert!(ok(dir, &["lab", "ls"]).contains("tiny"));
-    assert!(ok(dir, &link).contains("/launch?token="));
-    let said = fails(dir, &["lab", "withdraw", "tinny"]);
-    assert!(said.contains("there is no lab tinny; is tiny meant?"), "{said}");
-}
-
-#[test]
 fn lab_time_is_given_in_decimal_hours_that_are_whole_seconds() {
     let dir = tempfile::tempdir().unwrap();
     let grant = |hours| {
@@ -315,29 +256,6 @@ fn a_report_of_nobody_and_nothing_is_refused_with_the_nearest_name() {
 }
 
 #[test]
-fn a_lab_whose_image_could_not_be_looked_for_is_published_and_that_is_said() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    std::fs::write(dir.join("lab.yaml"), LAB).unwrap();
-    std::fs::write(
-        dir.join("labwire.yaml"),
-        "runtime: {kind: docker, agent: /bin/true, host: 'unix:///nowhere.sock'}\n",
-    )
-    .unwrap();
-    let out = labwire(dir, &["lab", "publish", "--config", "labwire.yaml", "lab.yaml"]);
-    assert!(out.status.success(), "{}", text(&out.stderr));
-    assert!(text(&out.stderr).contains("was not looked at"), "{}", text(&out.stderr));
-    let said = fails(
-        dir,
-        &["lab", "check", "--images", "--config", "labwire.yaml", "lab.yaml"],
-    );
-    assert!(
-        said.contains("nowhere.sock") || said.contains("does not answer"),
-        "{said}"
-    );
-}
-
-#[test]
 fn new_launches_are_paused_and_taken_again() {
     let dir = tempfile::tempdir().unwrap();
     let drain = |args: &[&str]| ok(dir.path(), &[&["drain"], args].concat());
@@ -362,13 +280,6 @@ fn new_launches_are_paused_and_taken_again() {
         assert!(!out.status.success(), "{bad:?}");
         assert!(text(&out.stderr).contains("--"), "{}", text(&out.stderr));
     }
-}
-
-#[test]
-fn the_schema_of_lab_files_is_json() {
-    let dir = tempfile::tempdir().unwrap();
-    let schema: serde_json::Value = serde_json::from_str(&ok(dir.path(), &["lab", "schema"])).unwrap();
-    assert!(schema["properties"]["terminals"].is_object(), "{schema}");
 }
 
 #[test]
@@ -399,187 +310,4 @@ fn health_of_no_server_says_how_to_start_one() {
     let out = labwire(dir.path(), &["health", "--listen", "127.0.0.1:1"]);
     assert!(!out.status.success());
     assert!(text(&out.stderr).contains("labwire serve"), "{}", text(&out.stderr));
-}
-
-/// Standard error of a command that must fail.
-pub fn fails(dir: &Path, args: &[&str]) -> String {
-    let out = labwire(dir, args);
-    assert!(
-        !out.status.success(),
-        "labwire {}: {}",
-        args.join(" "),
-        text(&out.stdout)
-    );
-    text(&out.stderr)
-}
-
-#[test]
-fn a_course_is_given_its_dates_closed_and_extended_for_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let said = fails(
-        dir.path(),
-        &["course", "add", "net", "--closes", "2027-06-30T22:00:00Z"],
-    );
-    assert!(said.contains("--title"), "{said}");
-    let said = fails(
-        dir.path(),
-        &["course", "add", "net", "--title", "Réseaux", "--closes", "2027-06-30"],
-    );
-    assert!(said.contains("2027-06-30T23:59:59+02:00, or never"), "{said}");
-    let add = [
-        "course",
-        "add",
-        "net",
-        "--title",
-        "Réseaux",
-        "--opens",
-        "2024-02-29T08:00:00+01:00",
-        "--closes",
-        "2099-06-30T23:59:59+02:00",
-    ];
-    let said = ok(
-        dir.path(),
-        &[&add[..], &["--zone", "Europe/Paris", "--site", "FabLab"]].concat(),
-    );
-    assert!(
-        said.contains("opens 2024-02-29T07:00:00Z, closes 2099-06-30T21:59:59Z (shown in Europe/Paris)"),
-        "{said}"
-    );
-    let said = fails(
-        dir.path(),
-        &["course", "add", "net", "--closes", "2024-02-29T07:00:00Z"],
-    );
-    assert!(
-        said.contains("--closes") && said.contains("close it after it opens"),
-        "{said}"
-    );
-    assert!(ok(dir.path(), &["course", "ls"]).contains("net     open  2024-02-29T07:00:00Z"));
-
-    let said = fails(
-        dir.path(),
-        &["course", "extend", "net", "ada", "--until", "2099-01-01T00:00:00Z"],
-    );
-    assert!(said.contains("closes on 2099-06-30T21:59:59Z"), "{said}");
-    assert!(ok(dir.path(), &["course", "close", "net"]).contains("No new lab"));
-    let said = ok(
-        dir.path(),
-        &["course", "extend", "net", "ada", "--until", "2099-01-01T00:00:00Z"],
-    );
-    assert!(said.contains("no lab time left"), "{said}");
-    let shown = ok(dir.path(), &["course", "show", "net"]);
-    assert!(
-        shown.contains("closed") && shown.contains("ada") && shown.contains("FabLab"),
-        "{shown}"
-    );
-    assert!(ok(dir.path(), &["course", "add", "net", "--closes", "never"]).contains("It is open now"));
-    assert!(ok(dir.path(), &["course", "show", "other"]).contains("always open"));
-    assert!(fails(dir.path(), &["course", "close", "other"]).contains("labwire course add other"));
-}
-
-#[test]
-fn a_class_comes_from_a_spreadsheet_once_whole_or_not_at_all_and_goes_back_into_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let write = |text: &str| std::fs::write(dir.path().join("class.csv"), text).unwrap();
-    write(
-        "\u{feff}Identifiant;Nom;Cohorte;Tuteur;Formule\r\nzoe;Zoé Œuvrard;Été;prof;QUALIFYING\r\nlin;Lin;Été;;GOLD\r\n",
-    );
-    let said = fails(dir.path(), &["course", "import", "net", "class.csv"]);
-    assert!(
-        said.contains("line 3: plan \"GOLD\": use one of") && said.contains("nothing was changed"),
-        "{said}"
-    );
-    assert!(!ok(dir.path(), &["course", "people", "net"]).contains("zoe"));
-
-    write(
-        "Identifiant;Nom;Cohorte;École;Type de site;Tuteur;Formule\r\nzoe;Zoé Œuvrard;Été;Dakar;école;prof;QUALIFYING\r\nlin;Lin;Été;;;;\r\n",
-    );
-    let said = ok(dir.path(), &["course", "import", "net", "class.csv", "--dry-run"]);
-    assert!(said.contains("add  zoe") && said.contains("Nothing was"), "{said}");
-    assert!(!ok(dir.path(), &["course", "people", "net"]).contains("zoe"));
-    let said = ok(dir.path(), &["course", "import", "net", "class.csv"]);
-    assert!(said.contains("2 added, 0 changed, 0 as they were; 1 grants"), "{said}");
-    let said = ok(dir.path(), &["course", "import", "net", "class.csv"]);
-    assert!(said.contains("0 added, 0 changed, 2 as they were; 0 grants"), "{said}");
-    assert!(ok(dir.path(), &["reconcile"]).contains("Every second is accounted for"));
-
-    ok(
-        dir.path(),
-        &[
-            "course",
-            "export",
-            "net",
-            "--separator",
-            "semicolon",
-            "--out",
-            "net.csv",
-        ],
-    );
-    let mode = std::fs::metadata(dir.path().join("net.csv"))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o600);
-    assert!(
-        std::fs::read_to_string(dir.path().join("net.csv"))
-            .unwrap()
-            .contains("zoe;Zoé Œuvrard;Été;Dakar;school;prof;;QUALIFYING")
-    );
-    assert!(ok(dir.path(), &["site", "ls"]).contains("Dakar  school"));
-    ok(dir.path(), &["site", "set", "Dakar", "--kind", "FabLab"]);
-    let period = ["--from", "2026-01-01", "--to", "2099-01-01"];
-    let told = ok(dir.path(), &[&["statement", "--site", "Dakar"][..], &period].concat());
-    assert!(told.contains("site Dakar (FabLab)"), "{told}");
-    assert!(
-        fails(dir.path(), &["site", "set", "Dakar", "--kind", "university"])
-            .contains("use one of fablab, company, school")
-    );
-    let said = ok(dir.path(), &["course", "import", "net", "net.csv", "--dry-run"]);
-    assert!(said.contains("nothing to do"), "{said}");
-    assert!(ok(dir.path(), &["course", "remove", "net", "lin"]).contains("not listed"));
-    assert!(fails(dir.path(), &["course", "remove", "net", "lin"]).contains("labwire course people net"));
-}
-
-#[test]
-fn a_class_is_scheduled_for_a_lab_that_is_there_and_taken_off() {
-    let dir = tempfile::tempdir().unwrap();
-    let add = |lab, until, learners| {
-        [
-            "course",
-            "class",
-            "add",
-            "net",
-            "--lab",
-            lab,
-            "--room",
-            "B-204",
-            "--from",
-            "2099-03-02T14:00:00+01:00",
-            "--until",
-            until,
-            "--learners",
-            learners,
-        ]
-    };
-    let end = "2099-03-02T17:00:00+01:00";
-    assert!(fails(dir.path(), &add("tiny", end, "13")).contains("labwire lab publish"));
-    std::fs::write(dir.path().join("tiny.yaml"), LAB).unwrap();
-    ok(dir.path(), &["lab", "publish", "tiny.yaml"]);
-    assert!(fails(dir.path(), &add("tiny", "2099-03-02T14:00:00+01:00", "13")).contains("--until"));
-    assert!(fails(dir.path(), &add("tiny", end, "0")).contains("--learners"));
-    let said = ok(dir.path(), &add("tiny", end, "13"));
-    assert!(said.contains("13 labs are ready from 2099-03-02T12:50:00Z"), "{said}");
-    assert!(ok(dir.path(), &["course", "class", "ls"]).contains("B-204"));
-    assert!(ok(dir.path(), &["course", "show", "net"]).contains("B-204"));
-    let rm = [
-        "course",
-        "class",
-        "rm",
-        "net",
-        "--lab",
-        "tiny",
-        "--from",
-        "2099-03-02T13:00:00Z",
-    ];
-    assert!(ok(dir.path(), &rm).contains("taken off"));
-    assert!(fails(dir.path(), &rm).contains("labwire course class ls"));
 }

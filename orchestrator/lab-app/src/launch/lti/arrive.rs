@@ -124,28 +124,35 @@ impl App {
         if self.ports.store.lab_latest(&by_id).await?.is_some() {
             return Ok(Some(by_id));
         }
-        if self.ports.store.lab_last(&by_id).await?.is_some() {
-            // staff look after those who run it still, and those go back to it
-            if launch.role != Role::Learner || self.live_run(&launch.subject, None, &by_id).await?.is_some() {
-                return Ok(Some(by_id));
-            }
-            return Err(Fault::LabWithdrawn
+        let Some(lab) = self.known_lab(by_id).await? else {
+            return Err(Fault::LabUnknown
                 .because(format!(
-                    "the launch names the lab {named:?}, which is withdrawn; `labwire lab withdraw {named} --undo` brings it back"
+                    "the launch names the lab {named:?}; `labwire lab ls` lists those that are here"
                 ))
                 .into());
+        };
+        // by its name it is not launched, or it was named by its UUID; staff look after those who run it still, and those go back to it
+        if self.ports.store.lab_latest(&lab).await?.is_some()
+            || launch.role != Role::Learner
+            || self.live_run(&launch.subject, None, &lab).await?.is_some()
+        {
+            return Ok(Some(lab));
         }
-        if let Ok(uuid) = named.parse::<Uuid>() {
-            let labs = self.ports.store.lab_list().await?;
-            if let Some(lab) = labs.into_iter().find(|l| lab_uuid(&l.file.id) == uuid) {
-                return Ok(Some(lab.file.id));
-            }
-        }
-        Err(Fault::LabUnknown
+        Err(Fault::LabWithdrawn
             .because(format!(
-                "the launch names the lab {named:?}; `labwire lab ls` lists those that are here"
+                "the launch names the lab \"{lab}\", which is withdrawn; `labwire lab withdraw {lab} --undo` brings it back"
             ))
             .into())
+    }
+
+    /// The lab of this name, or of this UUID, also when it is withdrawn.
+    async fn known_lab(&self, named: LabId) -> Result<Option<LabId>, AppError> {
+        let Ok(uuid) = named.as_str().parse::<Uuid>() else {
+            let known = self.ports.store.lab_last(&named).await?;
+            return Ok(known.map(|_| named));
+        };
+        let mut labs = self.ports.store.lab_ids().await?.into_iter();
+        Ok(labs.find(|lab| *lab == named || lab_uuid(lab) == uuid))
     }
 
     /// Where the grade of this lab goes, when the platform wants one. Only learners get here: nobody else is graded.

@@ -30,7 +30,7 @@ fn path<const N: usize>(steps: [&str; N]) -> Vec<String> {
     steps.map(str::to_owned).into()
 }
 
-const TOOLS: &str = "Site administration → Plugins → External tool → Manage tools";
+const TOOLS: &str = "Site administration → Plugins → Activity modules → External tool → Manage tools";
 const BLOCK: &str = "In the unit: Advanced → LTI consumer → Edit";
 const MODULE: &str = "Settings → Advanced settings → Advanced module list: add \"lti_consumer\"";
 
@@ -182,9 +182,18 @@ fn moodle(url: &str, launch: &str) -> Guide {
                 "Yes, to choose labs from a list".into(),
             ),
             ("Content Selection URL", format!("{url}/lti/launch")),
+            (
+                "IMS LTI Assignment and Grade Services",
+                "Use this service for grade sync and column management".into(),
+            ),
+            (
+                "IMS LTI Names and Role Provisioning",
+                "Use this service to retrieve members' information as per privacy settings, if teachers want to see who has not come yet".into(),
+            ),
+            ("Accept grades from the tool", "Always".into()),
         ]),
         then: Some(
-            "Save, and view the tool's configuration details: Client ID and Deployment ID are --client-id and --deployment of `labwire lti add`, \
+            "Save, then *View configuration details* of the tool: Client ID and Deployment ID are --client-id and --deployment of `labwire lti add`, \
              Platform ID is --moodle; Public keyset URL, Access token URL and Authentication request URL follow from it.",
         ),
     }

@@ -265,6 +265,17 @@ async fn a_choice_counts_once_in_its_time_and_only_as_it_was_offered() {
 }
 
 #[tokio::test]
+async fn a_lab_that_is_withdrawn_is_offered_no_more_also_to_who_was_offered_it_before() {
+    let lms = lms().await;
+    let before = ask(&lms, |_| ()).await;
+    assert!(before.text.contains("value=\"free\"") && before.text.contains("value=\"ping\""));
+    assert!(lms.kit.store.lab_withdraw(&"free".into()).await.unwrap());
+    let after = ask(&lms, |_| ()).await;
+    assert!(!after.text.contains("value=\"free\"") && after.text.contains("value=\"ping\""));
+    assert_refused(&send(&lms, &ticket(&before), "lab=free").await, "lti-lab-unknown");
+}
+
+#[tokio::test]
 async fn a_registration_that_changes_meanwhile_ends_the_choices_it_no_longer_allows() {
     let lms = lms().await;
     let offered = ticket(&ask(&lms, |_| ()).await);

@@ -4,8 +4,13 @@ use super::{
     keys,
     lms::{CLAIM, Lms, sign},
 };
+use crate::kit::Answer;
 use axum::http::StatusCode;
-use lab_core::launch::lti::{Params, percent_encode};
+use lab_core::{
+    Timestamp,
+    launch::lti::{Params, lab_uuid, percent_encode},
+    port::Store,
+};
 use serde_json::json;
 
 #[tokio::test]
@@ -81,28 +86,12 @@ async fn a_lab_is_named_by_address_or_parameter_and_never_by_its_place_in_the_co
         .launch(|c| c[format!("{CLAIM}resource_link")] = json!({"id": "a-copy"}))
         .await;
     assert_eq!(lms.sign_in(&copied).await["login"]["lab"], json!("ping"));
-    let general = percent_encode("http://localhost:8080/lti/launch");
     for (custom, lab) in [
         (json!({"lab": "ping"}), Some("ping")),
         (json!({"lab": "none"}), None),
         (json!({}), None),
     ] {
-        let path = format!(
-            "/lti/login?iss={}&client_id=client-1&login_hint=u&target_link_uri={general}",
-            super::lms::ISSUER
-        );
-        let answer = lms.kit.get(&path, None).await;
-        let query = Params::parse(answer.header("location").split_once('?').unwrap().1).unwrap();
-        let mut claims = lms.claims(query.get("nonce").unwrap());
-        claims[format!("{CLAIM}target_link_uri")] = json!("http://localhost:8080/lti/launch");
-        claims[format!("{CLAIM}custom")] = custom.clone();
-        let cookie = answer.header("set-cookie").split(';').next().unwrap();
-        let form = format!(
-            "state={}&id_token={}",
-            query.get("state").unwrap(),
-            sign("k1", keys::FIRST, &claims)
-        );
-        let launched = lms.post("/lti/launch", cookie, &form).await;
+        let launched = launch_at(&lms, "http://localhost:8080/lti/launch", &custom).await;
         match lab {
             Some(lab) => assert_eq!(lms.sign_in(&launched).await["login"]["lab"], json!(lab)),
             None if custom["lab"].is_null() => super::lms::assert_refused(&launched, "lti-lab-not-named"),
@@ -111,21 +100,58 @@ async fn a_lab_is_named_by_address_or_parameter_and_never_by_its_place_in_the_co
     }
 }
 
+/// A learner's launch of this address, with these custom parameters.
+async fn launch_at(lms: &Lms, address: &str, custom: &serde_json::Value) -> Answer {
+    let path = format!(
+        "/lti/login?iss={}&client_id=client-1&login_hint=u&target_link_uri={}",
+        super::lms::ISSUER,
+        percent_encode(address)
+    );
+    let answer = lms.kit.get(&path, None).await;
+    let query = Params::parse(answer.header("location").split_once('?').unwrap().1).unwrap();
+    let mut claims = lms.claims(query.get("nonce").unwrap());
+    claims[format!("{CLAIM}target_link_uri")] = json!(address);
+    claims[format!("{CLAIM}custom")] = custom.clone();
+    let cookie = answer.header("set-cookie").split(';').next().unwrap();
+    let form = format!(
+        "state={}&id_token={}",
+        query.get("state").unwrap(),
+        sign("k1", keys::FIRST, &claims)
+    );
+    lms.post("/lti/launch", cookie, &form).await
+}
+
 #[tokio::test]
-async fn a_course_that_launches_a_withdrawn_lab_is_told_so_and_cannot_choose_it() {
+async fn a_withdrawn_lab_is_called_so_by_name_and_by_uuid_and_whoever_runs_it_goes_back_to_it() {
     let lms = Lms::new().await;
-    assert!(
-        lab_core::port::Store::lab_withdraw(lms.kit.store.as_ref(), &"ping".into())
-            .await
-            .unwrap()
-    );
-    let begun = lms.begin("").await;
-    let token = sign("k1", keys::FIRST, &lms.claims(&begun.nonce));
-    let form = format!("state={}&id_token={token}", begun.state);
-    super::lms::assert_refused(
-        &lms.post("/lti/launch", &begun.cookie, &form).await,
-        "lti-lab-withdrawn",
-    );
+    let uuid = lab_uuid(&"ping".into());
+    let addresses = [
+        "http://localhost:8080/lti/labs/ping".to_owned(),
+        format!("http://localhost:8080/lti/labs/{uuid}"),
+    ];
+    let launch = async |address: &str| launch_at(&lms, address, &json!({})).await;
+    let store: &dyn Store = lms.kit.store.as_ref();
+    let ping = store.lab_last(&"ping".into()).await.unwrap().unwrap();
+    assert!(store.lab_withdraw(&ping.file.id).await.unwrap());
+    for address in &addresses {
+        super::lms::assert_refused(&launch(address).await, "lti-lab-withdrawn");
+    }
+    let unknown = launch("http://localhost:8080/lti/labs/00000000-0000-5000-8000-000000000000").await;
+    super::lms::assert_refused(&unknown, "lti-lab-unknown");
+
+    store.lab_publish(&ping, Timestamp::from_secs(0)).await.unwrap();
+    let signed = lms.sign_in(&launch(&addresses[1]).await).await;
+    let bearer = signed["bearer"].as_str().unwrap();
+    lms.kit.told(bearer).await;
+    let started = lms
+        .kit
+        .post("/api/v1/sessions", Some(bearer), json!({"lab": "ping"}))
+        .await;
+    assert!(started.status.is_success(), "{}", started.text);
+    assert!(store.lab_withdraw(&ping.file.id).await.unwrap());
+    for address in &addresses {
+        assert_eq!(lms.sign_in(&launch(address).await).await["login"]["lab"], json!("ping"));
+    }
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ pub async fn a_withdrawn_lab_is_out_of_every_list_and_back_as_it_was_when_publis
     assert!(!store.lab_withdraw(&ospf).await.unwrap(), "a repeat changes nothing");
     assert_eq!(store.lab_latest(&ospf).await.unwrap(), None);
     assert_eq!(store.lab_list().await.unwrap(), [other]);
+    assert_eq!(store.lab_ids().await.unwrap(), ["bgp".into(), ospf.clone()]);
     // what runs goes on, and the one that was launched last is known: not the one that was made last
     assert_eq!(store.lab_version(&second.digest).await.unwrap().as_ref(), Some(&second));
     assert_eq!(store.lab_last(&ospf).await.unwrap().as_ref(), Some(&first));

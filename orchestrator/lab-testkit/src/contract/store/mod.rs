@@ -170,6 +170,7 @@ macro_rules! store_contract {
             a_resellers_terms_are_kept_as_they_were_agreed
             a_sites_statement_has_what_was_given_there_and_nothing_else
             a_sites_kind_is_the_last_that_was_said_and_stands_on_its_statement
+            a_learners_brand_is_their_sites_by_the_list_then_by_what_was_given_then_the_courses
         );
         $crate::store_contract!(@stage $open, recording:
             a_recording_opens_once_and_empty

@@ -3,7 +3,7 @@
 use super::fixture::{School, at, at_once, fresh, used};
 use lab_core::{
     TokenHash, VoucherBatchId,
-    courses::{Site, SiteKind},
+    courses::{CourseRun, Enrolment, Site, SiteKind},
     entitlement::{Bilingual, Giver, Grant, Redeemed, Redemption, VoucherBatch, VoucherRefusal, VoucherTerms},
     metering::{Period, Statement, StatementOf},
     port::{EnrolRequest, Store, StoreError},
@@ -288,6 +288,97 @@ pub async fn a_sites_kind_is_the_last_that_was_said_and_stands_on_its_statement(
         statement(&school, StatementOf::Learner("dakar".into())).await.site_kind,
         None
     );
+}
+
+pub async fn a_learners_brand_is_their_sites_by_the_list_then_by_what_was_given_then_the_courses(
+    store: Arc<dyn Store>,
+) {
+    let school = School::open(store).await;
+    let store = school.store.as_ref();
+    let of = async |subject: &str| {
+        let brand = store.brand_of(&school.course, &subject.into()).await.unwrap();
+        brand.map(|b| b.en)
+    };
+    let say = async |site: &str, text: Option<&str>| {
+        let brand = text.map(|text| Bilingual {
+            en: text.into(),
+            fr: format!("{text}, en français"),
+        });
+        store.brand_put(&site.into(), brand.as_ref()).await.unwrap();
+    };
+    say("acme", Some("Acme's trial")).await;
+    say("brest", Some("FabLab de Brest")).await;
+    let at_site = |site: &str| VoucherTerms {
+        site: Some(site.into()),
+        ..VoucherTerms::default()
+    };
+    batch_of(&school, 0..1, 3600, &at_site("acme")).await;
+    batch_of(&school, 1..2, 3600, &at_site("nameless")).await;
+    assert_eq!(of("ada").await, None, "of no site at all");
+    redeem(&school, "ada", 0).await;
+    redeem(&school, "ada", 1).await;
+    assert_eq!(
+        of("ada").await.as_deref(),
+        Some("Acme's trial"),
+        "a site without a brand hides none"
+    );
+    assert_eq!(of("bob").await, None);
+    let elsewhere = store.brand_of(&"elsewhere".into(), &"ada".into()).await.unwrap();
+    assert_eq!(elsewhere, None, "what was given in one course is of that course");
+    // the list of a course knows it best
+    let mut ada = enrolment(&school, "ada", Some("brest"));
+    store.enrol(&listed(&school, &ada)).await.unwrap();
+    assert_eq!(of("ada").await.as_deref(), Some("FabLab de Brest"));
+    ada.site = None;
+    store.enrol(&listed(&school, &ada)).await.unwrap();
+    assert_eq!(of("ada").await.as_deref(), Some("Acme's trial"));
+    // whoever is of no site is of the course's
+    let run = CourseRun {
+        site: Some("dakar".into()),
+        ..CourseRun::new(school.course.clone(), "Networks")
+    };
+    store.run_put(&run).await.unwrap();
+    assert_eq!(of("bob").await, None, "it has no brand yet");
+    say("dakar", Some("first")).await;
+    say("dakar", Some("ESP Dakar")).await;
+    assert_eq!(of("bob").await.as_deref(), Some("ESP Dakar"));
+    let all = store.brand_list().await.unwrap();
+    let told: Vec<_> = all.iter().map(|(site, b)| (site.as_str(), b.fr.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("acme", "Acme's trial, en français"),
+            ("brest", "FabLab de Brest, en français"),
+            ("dakar", "ESP Dakar, en français")
+        ]
+    );
+    say("acme", None).await;
+    say("acme", None).await;
+    assert_eq!(of("ada").await.as_deref(), Some("ESP Dakar"));
+}
+
+fn enrolment(school: &School, subject: &str, site: Option<&str>) -> Enrolment {
+    Enrolment {
+        course: school.course.clone(),
+        subject: subject.into(),
+        name: subject.into(),
+        cohort: None,
+        site: site.map(Into::into),
+        coach: None,
+        external: None,
+        plan: None,
+        enrolled_at: at(10),
+    }
+}
+
+fn listed(school: &School, person: &Enrolment) -> EnrolRequest {
+    EnrolRequest {
+        course: school.course.clone(),
+        people: vec![person.clone()],
+        plans: Vec::new(),
+        sites: Vec::new(),
+        at: at(10),
+    }
 }
 
 pub async fn a_sites_statement_has_what_was_given_there_and_nothing_else(store: Arc<dyn Store>) {

@@ -4,7 +4,8 @@ use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use lab_app::courses::{
-    FunnelStep, RunCounts, SeriesCounts, funnel_csv, indicators_csv, progression_csv, run_counts, series_counts,
+    FunnelStep, RunCounts, SeriesCounts, funnel_csv, indicators_csv, progression_csv, rule_problem, run_counts,
+    series_counts,
 };
 use lab_core::{
     CourseId, LabId, Timestamp,
@@ -112,7 +113,9 @@ pub async fn indicators(config: &Config, args: IndicatorArgs) -> Result<ExitCode
         bail!("--first-week and --second-week are one course's; keep each course's with --keep, then name several");
     }
     if let Some(rule) = &rule {
-        labs_are_there(store.as_ref(), rule).await?;
+        if let Some(problem) = rule_problem(store.as_ref(), rule).await? {
+            bail!("{problem}");
+        }
     }
     let mut courses = Vec::new();
     for course in &args.courses {
@@ -137,15 +140,6 @@ pub async fn indicators(config: &Config, args: IndicatorArgs) -> Result<ExitCode
         beside(&all);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn labs_are_there(store: &dyn Store, rule: &IndicatorRule) -> Result<()> {
-    for lab in rule.first_week.iter().chain([&rule.second_week]).chain(&rule.labs) {
-        if store.lab_latest(lab).await?.is_none() {
-            bail!("there is no lab {lab}; `labwire lab ls` lists them");
-        }
-    }
-    Ok(())
 }
 
 fn rows(count: &Indicators) -> Vec<Vec<String>> {

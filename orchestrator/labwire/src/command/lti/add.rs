@@ -1,13 +1,13 @@
 //! `labwire lti add`.
 
 use super::paste;
-use crate::command::hours;
 use crate::{command::known, config::Config, wire};
 use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args};
 use lab_app::launch::lti::{NewRegistration, Offer};
 use lab_core::{
     entitlement::GrantBudget,
+    hours,
     launch::lti::{Jwks, Kind, RegistrationId, SecretShown},
     port::LtiStore,
 };

@@ -1,7 +1,10 @@
 //! Lab time written in hours, like 2 or 1.5, as the seconds that it is: an exact number of them, or refused.
 
 /// Reads hours, with a point or a comma, as seconds: from `least` seconds to `most` hours.
-pub(crate) fn seconds(text: &str, least: i64, most: i64) -> Result<i64, String> {
+///
+/// # Errors
+/// What was found, and what to write.
+pub fn seconds(text: &str, least: i64, most: i64) -> Result<i64, String> {
     let range = if least == 0 { "0" } else { "one second" };
     let bad = || format!("found {text:?}; write hours like 2 or 1.5, from {range} to {most}");
     let (whole, part) = text.trim().split_once(['.', ',']).unwrap_or((text.trim(), "0"));
@@ -28,23 +31,26 @@ pub(crate) fn seconds(text: &str, least: i64, most: i64) -> Result<i64, String> 
 const DIGITS_MAX: usize = 9;
 
 /// As it is written: `2`, `1.5`.
-pub(crate) fn shown(seconds: i64) -> String {
+pub fn shown(seconds: i64) -> String {
     let text = format!("{}.{:06}", seconds / 3600, seconds % 3600 * 1_000_000 / 3600);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Up to 20,000 hours, for somebody's lab time; none is something too.
-pub(super) fn any(text: &str) -> Result<i64, String> {
+///
+/// # Errors
+/// As of [`seconds`], as are the next.
+pub fn any(text: &str) -> Result<i64, String> {
     seconds(text, 0, 20_000)
 }
 
 /// Up to 20,000 hours, and some.
-pub(super) fn some(text: &str) -> Result<i64, String> {
+pub fn some(text: &str) -> Result<i64, String> {
     seconds(text, 1, 20_000)
 }
 
 /// Up to ten million hours, and some, for many people's together.
-pub(crate) fn many(text: &str) -> Result<i64, String> {
+pub fn many(text: &str) -> Result<i64, String> {
     seconds(text, 1, 10_000_000)
 }
 
