@@ -41,10 +41,17 @@ in_node() { enter sh -c '"$@"; exit $?' sh "$@"; }
 # cgroup folders of pods, deepest first; there is one tree for each controller, or one for all.
 pod_cgroups() { find /sys/fs/cgroup -maxdepth 2 -type d -name kubepods -exec find {} -depth -type d \; 2>/dev/null; }
 
+# Processes of pods, one id a line.
+pod_processes() { pod_cgroups | while read -r group; do cat "$group/cgroup.procs" 2>/dev/null || :; done; }
+
 # Two kubelets over one cgroup tree would end each other's pods.
 nothing_else_here() {
   ! ip link show "$link" >/dev/null 2>&1 || die "the link $link exists: a cluster with another LABWIRE_STATE runs; stop it there"
-  [ -z "$(pod_cgroups)" ] || die "another Kubernetes runs on this machine (there are kubepods cgroups); stop it, or set KUBECONFIG to it"
+  if pgrep -x kubelet >/dev/null || [ -n "$(pod_processes)" ]; then
+    die "another Kubernetes runs on this machine (a kubelet, or processes in kubepods cgroups); stop it, or set KUBECONFIG to it"
+  fi
+  # of a cluster whose end nobody saw, or whose folder is gone: nothing lives there
+  remove_cgroups
   ! ip -4 -o addr show | grep -qE ' 10\.25[012]\.' || die "10.250.0.0/24, 10.251.0.0/21 or 10.252.0.0/16 is in use on this machine"
 }
 
