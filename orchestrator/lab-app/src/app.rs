@@ -10,6 +10,7 @@ use crate::{
         Keyring,
         lti::{LaunchedAt, PlatformKeys, Tokens},
         mint,
+        sockets::Sockets,
         staff::Provider,
     },
     live::Wall,
@@ -61,6 +62,8 @@ pub struct App {
     pub(crate) launch_pace: Pace<IpAddr>,
     /// Platforms that register themselves, by the address of their administrator.
     pub(crate) registration_pace: Pace<IpAddr>,
+    /// WebSockets of each person.
+    pub(crate) sockets: Arc<Sockets>,
     /// Woken when intent changed: the reconciler looks at once instead of at its next turn.
     pub(crate) intent: Arc<Notify>,
     /// Monotonic time of [`App::new`], for the uptime.
@@ -80,6 +83,7 @@ impl App {
             staff_pace: Pace::of_addresses(SIGN_INS_A_MINUTE),
             launch_pace: Pace::of_addresses(LAUNCHES_A_MINUTE),
             registration_pace: Pace::of_addresses(REGISTRATIONS_A_MINUTE),
+            sockets: Arc::default(),
             intent: Arc::new(Notify::new()),
             hubs,
             ports,

@@ -4,7 +4,7 @@
 //! One request's way, outside in:
 //!
 //! ```text
-//! serve        accept, bounded; header deadline; one task per connection, joined at shutdown
+//! serve        accept, bounded, with probes answered when it is full; header deadline; one task per connection, joined at shutdown
 //! observe      request id, span, metrics by route and status class, one log line per failure, panics, time limit
 //! headers      content-security policy and its family
 //! origin       an Origin that is not ours may change nothing and open no socket

@@ -5,7 +5,9 @@ use crate::{
     finish::finish,
     guard, headers, lti,
     observe::{observe, panicked},
-    openapi, origin, pages, probes, staff,
+    openapi, origin, pages, probes,
+    serve::placed,
+    staff,
     state::HttpState,
     ws,
 };
@@ -191,6 +193,7 @@ pub fn router(app: Arc<App>, settings: HttpSettings) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn(move |request, next| finish(body_within, request, next)))
         .layer(from_fn_with_state(state.clone(), origin::check))
+        .layer(from_fn(placed))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), observe))
         .layer(axum::middleware::map_response(move |mut response: Response| {

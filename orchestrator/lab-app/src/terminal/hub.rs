@@ -8,7 +8,7 @@ use super::{
     glance::Glance,
     inputs::Inputs,
     journal_reader::JournalReader,
-    limits::{BROWSER_QUEUE, STOP_WITHIN},
+    limits::{BROWSER_QUEUE, STOP_WITHIN, TABS_MAX, VIEWERS_MAX},
     on_recorder::{recorder_news, recorder_room},
 };
 use crate::{
@@ -328,6 +328,7 @@ impl Hub {
     }
 
     fn attach(&mut self, viewer: Viewer) -> Ends {
+        self.make_room(viewer.owner);
         let id = self.next_attachment;
         self.next_attachment += 1;
         let (to_hub, inbox) = mpsc::channel(BROWSER_QUEUE);
@@ -348,6 +349,20 @@ impl Hub {
         self.join(id);
         self.greet(id);
         (to_hub, outbox)
+    }
+
+    /// The oldest of a kind gives way to a new one: it is the likeliest to be one that nobody looks at any more.
+    fn make_room(&mut self, owner: bool) {
+        let max = if owner { TABS_MAX } else { VIEWERS_MAX };
+        let alike: Vec<_> = self
+            .attachments
+            .iter()
+            .filter(|(_, a)| a.viewer.owner == owner)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in alike.iter().take((alike.len() + 1).saturating_sub(max)) {
+            self.expel(*id, 4409, "crowded");
+        }
     }
 
     /// A tab's socket ended. It may be a network that changes: what it held back stays held back for [`CREDIT_KEPT`], so that

@@ -299,6 +299,13 @@ impl Tab {
         .await;
     }
 
+    /// Takes what came so far, and waits for nothing.
+    pub async fn take_what_is_there(&mut self) {
+        while let Ok(message) = self.rx.try_recv() {
+            self.take(message).await;
+        }
+    }
+
     async fn take(&mut self, message: FromHub) {
         match message {
             FromHub::Control(notice) => self.notices.push(*notice),

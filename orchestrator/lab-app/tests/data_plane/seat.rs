@@ -127,3 +127,51 @@ async fn a_check_that_ran_is_told_to_all_and_stored() {
     .await;
     assert_eq!(rig.store.check_list(rig.session).await.unwrap()[0].points, 5);
 }
+
+/// Tabs of one kind: as many as there may be, and some more.
+async fn crowd(rig: &Rig, max: usize, viewer: impl Fn(u64) -> lab_app::terminal::Viewer) -> Vec<super::rig::Tab> {
+    let mut tabs: Vec<super::rig::Tab> = Vec::new();
+    for n in 0..max as u64 + 2 {
+        let mut tab = rig.tab(viewer(n)).await;
+        tab.send(FromBrowser::Ping { t: 0 }).await;
+        tab.until("it is there", |t| t.notices.contains(&ToBrowser::Pong { t: 0 }))
+            .await;
+        tabs.push(tab);
+        for tab in &mut tabs {
+            tab.take_what_is_there().await;
+        }
+    }
+    for (n, tab) in tabs.iter_mut().enumerate() {
+        if n < 2 {
+            tab.until("the oldest is told why", |t| t.closed.is_some()).await;
+            assert_eq!(tab.closed, Some(4409));
+        } else {
+            tab.send(FromBrowser::Ping { t: n as u64 }).await;
+            tab.until("the others go on", |t| {
+                t.notices.contains(&ToBrowser::Pong { t: n as u64 })
+            })
+            .await;
+        }
+    }
+    tabs
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_has_so_many_tabs_of_each_kind_and_the_oldest_gives_way() {
+    let rig = Rig::new("best-effort").await;
+    let mut tom = rig.tab(teacher(1000)).await;
+    let mut ann = crowd(&rig, 16, |n| learner(n + 1)).await;
+    tom.send(FromBrowser::Ping { t: 1 }).await;
+    tom.until("learners push no teacher out", |t| {
+        t.notices.contains(&ToBrowser::Pong { t: 1 })
+    })
+    .await;
+    drop(tom);
+    let _teachers = crowd(&rig, 64, |n| teacher(n + 100)).await;
+    let last = ann.last_mut().unwrap();
+    last.send(FromBrowser::Ping { t: 99 }).await;
+    last.until("teachers push no learner out", |t| {
+        t.notices.contains(&ToBrowser::Pong { t: 99 })
+    })
+    .await;
+}
