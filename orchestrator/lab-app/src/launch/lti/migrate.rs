@@ -129,7 +129,8 @@ impl App {
             code: why.fault.code().to_owned(),
             step: why.fault.step(),
             detail: why.detail,
-        };
+        }
+        .bounded();
         let said = |known: &Attempt| {
             Attempt {
                 at: known.at,
