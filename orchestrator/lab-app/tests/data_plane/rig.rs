@@ -230,6 +230,7 @@ pub fn teacher(writer: WriterId) -> Viewer {
 
 fn viewer(name: &str, role: Role, owner: bool, writer: WriterId) -> Viewer {
     Viewer {
+        subject: Subject::from(name),
         login: LoginId(uuid::Uuid::from_u128(u128::from(writer))),
         name: name.into(),
         role,
