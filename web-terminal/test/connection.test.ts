@@ -155,7 +155,7 @@ describe('a lost socket', () => {
     expect(states.some((state) => state.name === 'ended')).toBe(false);
   });
 
-  it.each([[1000, 'over'], [4403, 'not-allowed'], [4404, 'gone']])('is final after close code %i (%s)', async (code, why) => {
+  it.each([[1000, 'over'], [4403, 'not-allowed'], [4404, 'gone'], [4409, 'crowded']])('is final after close code %i (%s)', async (code, why) => {
     const { states } = tab(server, clock);
     await clock.advance(5);
     server.cut(code as number);

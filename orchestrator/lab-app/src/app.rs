@@ -10,12 +10,13 @@ use crate::{
         Keyring,
         lti::{LaunchedAt, PlatformKeys, Tokens},
         mint,
+        sockets::Sockets,
         staff::Provider,
     },
     live::Wall,
     metering::{Accounts, Meter},
     operations::Operations,
-    pace::Pace,
+    pace::{Network, Pace},
     privacy::Retention,
     provisioning::{Pools, Reconciler},
     recording::Recordings,
@@ -31,7 +32,7 @@ use lab_core::{
     },
     port::ErrorKind,
 };
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -56,11 +57,13 @@ pub struct App {
     /// Requests of each shop's key.
     pub(crate) order_pace: Pace<OrderKeyId>,
     /// Sign-ins of staff that are begun from each address.
-    pub(crate) staff_pace: Pace<IpAddr>,
+    pub(crate) staff_pace: Pace<Network>,
     /// Launches by LTI that are begun from each address.
-    pub(crate) launch_pace: Pace<IpAddr>,
+    pub(crate) launch_pace: Pace<Network>,
     /// Platforms that register themselves, by the address of their administrator.
-    pub(crate) registration_pace: Pace<IpAddr>,
+    pub(crate) registration_pace: Pace<Network>,
+    /// WebSockets of each person.
+    pub(crate) sockets: Arc<Sockets>,
     /// Woken when intent changed: the reconciler looks at once instead of at its next turn.
     pub(crate) intent: Arc<Notify>,
     /// Monotonic time of [`App::new`], for the uptime.
@@ -80,6 +83,7 @@ impl App {
             staff_pace: Pace::of_addresses(SIGN_INS_A_MINUTE),
             launch_pace: Pace::of_addresses(LAUNCHES_A_MINUTE),
             registration_pace: Pace::of_addresses(REGISTRATIONS_A_MINUTE),
+            sockets: Arc::default(),
             intent: Arc::new(Notify::new()),
             hubs,
             ports,

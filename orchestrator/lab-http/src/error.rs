@@ -7,6 +7,7 @@
 //! | NotFound | 404 | not there, or you may not know that it is |
 //! | Conflict | 409 | changed meanwhile |
 //! | Invalid | 400 | the request is wrong; says field, value, remedy |
+//! | (half a body, and no more) | 408 | |
 //! | (body too large) | 413 | |
 //! | (too many) | 429 | |
 //! | Unavailable | 503 | try again; `Retry-After` is set |
@@ -195,6 +196,7 @@ fn next_step(code: &str, status: StatusCode) -> &'static str {
             401 => "open the lab from your course again",
             403 => "ask someone who may",
             404 => "check the address",
+            408 => "send it again, all of it at once",
             405 => "use another method; see /openapi.json",
             409 => "read it again, then repeat what you meant",
             413 => "send less",

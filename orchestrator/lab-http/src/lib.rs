@@ -4,11 +4,11 @@
 //! One request's way, outside in:
 //!
 //! ```text
-//! serve        accept, bounded; header deadline; one task per connection, joined at shutdown
+//! serve        accept, bounded, with probes answered when it is full; header deadline; one task per connection, joined at shutdown
 //! observe      request id, span, metrics by route and status class, one log line per failure, panics, time limit
 //! headers      content-security policy and its family
 //! origin       an Origin that is not ours may change nothing and open no socket
-//! finish       what changes something is not stopped by a browser that hangs up
+//! finish       what changes something is not stopped by a browser that hangs up; its body is here first, within its time
 //! routes       the table: method, path, who may call; the guard is put on by the table, so a route without one cannot exist
 //! lti/         the door for learning platforms: forms of other sites, answered by pages
 //! staff/       staff sign in at their organisation (OpenID Connect): redirects, and pages where it does not work out

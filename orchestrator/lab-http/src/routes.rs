@@ -5,7 +5,9 @@ use crate::{
     finish::finish,
     guard, headers, lti,
     observe::{observe, panicked},
-    openapi, origin, pages, probes, staff,
+    openapi, origin, pages, probes,
+    serve::placed,
+    staff,
     state::HttpState,
     ws,
 };
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Largest JSON body: the largest real one is a launch token of 4 KiB; sixteen times that.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 
 struct Route {
     method: Method,
@@ -173,6 +175,7 @@ pub fn routes() -> Vec<(Method, &'static str, Who)> {
 /// The whole door. One per registry of `settings`.
 pub fn router(app: Arc<App>, settings: HttpSettings) -> Router {
     let security: Arc<[_]> = headers::security(&settings).into();
+    let body_within = settings.body_within;
     let state = HttpState::new(app, settings);
     let mut router = Router::new();
     for route in table() {
@@ -189,8 +192,9 @@ pub fn router(app: Arc<App>, settings: HttpSettings) -> Router {
         .fallback(pages::show)
         .method_not_allowed_fallback(pages::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn(finish))
+        .layer(from_fn(move |request, next| finish(body_within, request, next)))
         .layer(from_fn_with_state(state.clone(), origin::check))
+        .layer(from_fn(placed))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), observe))
         .layer(axum::middleware::map_response(move |mut response: Response| {

@@ -22,6 +22,8 @@ pub struct HttpSettings {
     pub demos: Option<PathBuf>,
     /// Cancelled when this process is about to go away: `/readyz` says no, everything else goes on.
     pub draining: CancellationToken,
+    /// A request's body is here within this, or its connection ends.
+    pub body_within: Duration,
     /// Times of a WebSocket's life.
     pub pace: Pace,
 }
@@ -36,6 +38,7 @@ impl Default for HttpSettings {
             registry: Registry::new(),
             demos: None,
             draining: CancellationToken::new(),
+            body_within: crate::finish::BODY_WITHIN,
             pace: Pace::default(),
         }
     }

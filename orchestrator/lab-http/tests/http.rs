@@ -28,6 +28,8 @@ mod openapi;
 mod operations;
 #[path = "http/orders.rs"]
 mod orders;
+#[path = "http/places.rs"]
+mod places;
 #[path = "http/privacy.rs"]
 mod privacy;
 #[path = "http/roles.rs"]

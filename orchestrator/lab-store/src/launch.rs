@@ -3,7 +3,7 @@
 use crate::{db::Tx, error::Failure, row};
 use lab_core::{
     CourseId, LaunchId, LoginId, Timestamp, TokenHash,
-    launch::{Login, Role, Ticket},
+    launch::{Login, Role, TICKETS_A_LOGIN_MAX, Ticket},
     port::{Course, Redeem},
 };
 use sqlx::{AnyConnection, any::AnyRow};
@@ -175,6 +175,15 @@ pub(crate) fn role(r: &AnyRow) -> Result<Role, Failure> {
 
 pub(crate) async fn ticket_create(tx: &mut Tx, ticket: &Ticket) -> Result<(), Failure> {
     let scope = serde_json::to_string(&ticket.scope).map_err(|e| Failure::Unreadable(format!("ticket scope: {e}")))?;
+    // whoever asks for tickets without end keeps no more than these
+    sqlx::query(
+        "DELETE FROM ticket WHERE login = $1 AND hash NOT IN
+         (SELECT hash FROM ticket WHERE login = $1 ORDER BY expires_at DESC, hash LIMIT $2)",
+    )
+    .bind(ticket.login.to_string())
+    .bind(TICKETS_A_LOGIN_MAX as i64 - 1)
+    .execute(tx.conn())
+    .await?;
     // selected from its login, so that a ticket of a login that is gone is not made
     let done = sqlx::query(
         "INSERT INTO ticket (hash, login, scope, expires_at)

@@ -81,6 +81,8 @@ export const en = {
   'error.not-allowed.next': 'Use the link that was made for you, or ask your course team.',
   'error.not-found': 'There is nothing here that you may see.',
   'error.not-found.next': 'Check the address, or click the link in your course again.',
+  'error.crowded': 'This page was opened in too many places at once, and a newer one took over.',
+  'error.crowded.next': 'Go on in the newer one; or close tabs that you do not need, then reload this page.',
   'error.busy': 'The service is very busy right now.',
   'error.busy.next': 'Wait a moment, then try again.',
   'error.unknown': 'Something went wrong on our side.',

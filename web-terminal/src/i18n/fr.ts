@@ -83,6 +83,8 @@ export const fr: Record<Key, string> = {
   'error.not-allowed.next': 'Utilisez le lien fait pour vous, ou adressez-vous à l’équipe du cours.',
   'error.not-found': 'Il n’y a rien ici que vous puissiez voir.',
   'error.not-found.next': 'Vérifiez l’adresse, ou cliquez de nouveau sur le lien dans votre cours.',
+  'error.crowded': 'Cette page est ouverte à trop d’endroits à la fois, et une plus récente a pris le relais.',
+  'error.crowded.next': 'Continuez dans la plus récente ; ou fermez les onglets inutiles, puis rechargez cette page.',
   'error.busy': 'Le service est très sollicité en ce moment.',
   'error.busy.next': 'Attendez un instant, puis réessayez.',
   'error.unknown': 'Un problème est survenu de notre côté.',

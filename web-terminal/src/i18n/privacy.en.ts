@@ -37,7 +37,7 @@ export const privacyEn = {
   'error.person-live.next': 'Stop it under Sessions, and erase when it has ended.',
 
   'look.title': 'Who looked at my labs',
-  'look.text': 'Everybody who watched, replayed, stopped or took along your work in this course, each time.',
+  'look.text': 'Everybody who watched, replayed, helped with, stopped or took along your work in this course, each time.',
   'look.none': 'Nobody has looked at your labs.',
   'look.more': 'Show older ones',
   'look.when': 'When',
@@ -50,7 +50,7 @@ export const privacyEn = {
   'look.do.grants-show': 'looked up your lab time',
   'look.do.people': 'looked at who is in the course',
   'look.do.replay': 'watched the recording',
-  'look.do.help': 'helped in a console',
+  'look.do.help': 'helped: with the keyboard, a check or more time',
   'look.do.stop': 'stopped the lab',
   'look.do.export': 'took the recording along as a file',
   'look.do.export-person': 'made a copy of all your data',

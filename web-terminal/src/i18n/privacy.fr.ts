@@ -39,7 +39,7 @@ export const privacyFr: Record<keyof typeof privacyEn, string> = {
   'error.person-live.next': 'Arrêtez-le sous Sessions, et effacez quand il est terminé.',
 
   'look.title': 'Qui a regardé mes TP',
-  'look.text': 'Toutes les personnes qui ont regardé, rejoué, arrêté ou emporté votre travail dans ce cours, chaque fois.',
+  'look.text': 'Toutes les personnes qui ont regardé, rejoué, aidé, arrêté ou emporté votre travail dans ce cours, chaque fois.',
   'look.none': 'Personne n’a regardé vos TP.',
   'look.more': 'Montrer les plus anciens',
   'look.when': 'Quand',
@@ -52,7 +52,7 @@ export const privacyFr: Record<keyof typeof privacyEn, string> = {
   'look.do.grants-show': 'a consulté votre temps de TP',
   'look.do.people': 'a regardé qui est dans le cours',
   'look.do.replay': 'a regardé l’enregistrement',
-  'look.do.help': 'a aidé dans une console',
+  'look.do.help': 'a aidé : au clavier, par une vérification ou du temps en plus',
   'look.do.stop': 'a arrêté le TP',
   'look.do.export': 'a emporté l’enregistrement dans un fichier',
   'look.do.export-person': 'a fait une copie de toutes vos données',

@@ -142,5 +142,6 @@ export const CLOSE = {
   notAllowed: 4403,
   noSession: 4404,
   noAnswer: 4408,
+  crowded: 4409,
   tooMuch: 4429,
 } as const;

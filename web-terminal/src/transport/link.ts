@@ -18,7 +18,7 @@ export interface Socket {
 }
 
 /** Why a link will not come back by itself. */
-export type LinkEnd = 'over' | 'signed-out' | 'not-allowed' | 'gone';
+export type LinkEnd = 'over' | 'signed-out' | 'not-allowed' | 'gone' | 'crowded';
 
 export type LinkState =
   | { name: 'connecting'; attempt: number }
@@ -160,6 +160,8 @@ export class Link {
     if (code === CLOSE.over) this.close('over');
     else if (code === CLOSE.notAllowed) this.close('not-allowed');
     else if (code === CLOSE.noSession) this.close('gone');
+    // A newer tab took its place: to come back would take the place of another.
+    else if (code === CLOSE.crowded) this.close('crowded');
     else this.#lost();
   }
 

@@ -11,7 +11,7 @@ export interface Problem {
 }
 
 const BY_STATUS: Record<number, string> = { 0: 'network', 401: 'signed-out', 403: 'not-allowed', 404: 'not-found', 429: 'busy', 503: 'busy' };
-const BY_END: Record<LinkEnd, string> = { over: 'unknown', 'signed-out': 'signed-out', 'not-allowed': 'not-allowed', gone: 'not-found' };
+const BY_END: Record<LinkEnd, string> = { over: 'unknown', 'signed-out': 'signed-out', 'not-allowed': 'not-allowed', gone: 'not-found', crowded: 'crowded' };
 
 export function explain(error: unknown): Problem {
   if (!(error instanceof ApiError)) return said('unknown', error instanceof Error ? error.name : 'unknown');

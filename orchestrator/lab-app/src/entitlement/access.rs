@@ -77,6 +77,7 @@ impl App {
         let may_type = owner || self.plan_includes(&session, Feature::Coached).await.is_ok();
         let viewer = Viewer {
             login: login.id,
+            subject: login.subject.clone(),
             name: login.name.clone(),
             role: login.role,
             owner,

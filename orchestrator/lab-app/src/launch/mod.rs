@@ -12,11 +12,13 @@ mod keyring;
 mod login;
 pub mod lti;
 pub(crate) mod mint;
+pub(crate) mod sockets;
 pub mod staff;
 mod ticket;
 
 pub use keyring::{Key, Keyring, KeyringError, LINK_BYTES_MAX, SECRET_BYTES_MIN};
 pub use login::{BEARER_GRACE, STAFF_LOGIN_MAX, Signed};
+pub use sockets::SocketPlace;
 pub use ticket::{Opened, TICKET_TTL};
 
 use std::time::Duration;

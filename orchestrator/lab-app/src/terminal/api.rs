@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use lab_core::{
-    LoginId, SessionId, TerminalIndex, Timestamp, WriterId,
+    LoginId, SessionId, Subject, TerminalIndex, Timestamp, WriterId,
     launch::Role,
     terminal::{FromBrowser, ToBrowser},
 };
@@ -11,12 +11,14 @@ use lab_core::{
 #[derive(Clone, Debug)]
 pub struct Viewer {
     pub login: LoginId,
+    /// Whom the audit log names.
+    pub subject: Subject,
     /// Shown to the others.
     pub name: String,
     pub role: Role,
     /// The session's own learner; operations never attach.
     pub owner: bool,
-    /// Whether it may have the seat at all: the learner, and teachers where the plan includes coaching.
+    /// Whether it may have the seat, and do anything else to the lab: the learner, and teachers where the plan includes coaching.
     pub may_type: bool,
     /// The tab as a source of input, already namespaced by login.
     pub writer: WriterId,

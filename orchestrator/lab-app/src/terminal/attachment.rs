@@ -2,6 +2,7 @@
 
 use super::{
     api::{FromHub, Viewer},
+    help::Help,
     limits::NOTICES_WAITING_MAX,
 };
 use lab_core::{TerminalIndex, terminal::Window};
@@ -58,6 +59,7 @@ pub(super) struct Attachment {
     /// Name among the session's viewers on this connection to the agent; the learner has none.
     pub key: Option<String>,
     pub views: BTreeMap<TerminalIndex, View>,
+    pub help: Help,
     queue: mpsc::Sender<FromHub>,
     /// Notices for which the queue had no room, in order.
     waiting: VecDeque<FromHub>,
@@ -74,6 +76,7 @@ impl Attachment {
             viewer,
             key: None,
             views: BTreeMap::new(),
+            help: Help::default(),
             queue,
             waiting: VecDeque::new(),
             waits_for_room: false,

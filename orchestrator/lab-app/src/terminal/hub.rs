@@ -8,7 +8,7 @@ use super::{
     glance::Glance,
     inputs::Inputs,
     journal_reader::JournalReader,
-    limits::{BROWSER_QUEUE, STOP_WITHIN},
+    limits::{BROWSER_QUEUE, STOP_WITHIN, TABS_MAX, VIEWERS_MAX},
     on_recorder::{recorder_news, recorder_room},
 };
 use crate::{
@@ -96,6 +96,7 @@ enum Next {
     Recorder,
     Fed,
     Written,
+    Helped(AttachmentId, bool),
     StopDue,
     AbsentDue,
 }
@@ -127,6 +128,8 @@ pub(super) struct Hub {
     rooms: FuturesUnordered<BoxFuture<'static, AttachmentId>>,
     /// Rows being written to the store.
     pub(super) writes: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// Lines of the audit log being written, one of an attachment at most, and whether that worked.
+    pub(super) helps: FuturesUnordered<BoxFuture<'static, (AttachmentId, bool)>>,
     pub(super) inputs: Inputs,
     pub(super) watchers: BTreeMap<String, Join>,
     pub(super) outcomes: Vec<CheckOutcome>,
@@ -218,6 +221,7 @@ impl Hub {
             inbox: SelectAll::new(),
             rooms: FuturesUnordered::new(),
             writes: FuturesUnordered::new(),
+            helps: FuturesUnordered::new(),
             inputs: Inputs::default(),
             watchers: BTreeMap::new(),
             outcomes,
@@ -258,6 +262,7 @@ impl Hub {
                 Next::Room(id) => self.on_room(id),
                 Next::Recorder => self.on_recorder(),
                 Next::Fed | Next::Written => {}
+                Next::Helped(id, written) => self.on_help_written(id, written),
                 Next::StopDue => self.stop_answer(),
                 Next::AbsentDue => self.on_absent_due(),
             }
@@ -286,6 +291,7 @@ impl Hub {
             Some(id) = self.rooms.next() => Next::Room(id),
             event = self.link.next(), if hears => Next::Link(event),
             Some(()) = self.writes.next() => Next::Written,
+            Some((id, written)) = self.helps.next() => Next::Helped(id, written),
             () = sleep_until(stop_due.unwrap_or_else(Instant::now)), if stop_due.is_some() => Next::StopDue,
             () = sleep_until(absent_due.unwrap_or_else(Instant::now)), if absent_due.is_some() => Next::AbsentDue,
         }
@@ -328,6 +334,7 @@ impl Hub {
     }
 
     fn attach(&mut self, viewer: Viewer) -> Ends {
+        self.make_room(viewer.owner);
         let id = self.next_attachment;
         self.next_attachment += 1;
         let (to_hub, inbox) = mpsc::channel(BROWSER_QUEUE);
@@ -348,6 +355,20 @@ impl Hub {
         self.join(id);
         self.greet(id);
         (to_hub, outbox)
+    }
+
+    /// The oldest of a kind gives way to a new one: it is the likeliest to be one that nobody looks at any more.
+    fn make_room(&mut self, owner: bool) {
+        let max = if owner { TABS_MAX } else { VIEWERS_MAX };
+        let alike: Vec<_> = self
+            .attachments
+            .iter()
+            .filter(|(_, a)| a.viewer.owner == owner)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in alike.iter().take((alike.len() + 1).saturating_sub(max)) {
+            self.expel(*id, 4409, "crowded");
+        }
     }
 
     /// A tab's socket ended. It may be a network that changes: what it held back stays held back for [`CREDIT_KEPT`], so that

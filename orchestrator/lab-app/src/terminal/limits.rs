@@ -2,6 +2,14 @@
 
 use std::time::Duration;
 
+/// Tabs of a session's own learner: its lab in three windows on four screens, and a third of that left by a network that changed. A further one
+/// closes the oldest (4409), as does one more of those who watch.
+pub const TABS_MAX: usize = 16;
+
+/// Everybody else who looks into one session: all teachers and coaches of a course, some of them twice. A wall looks by pictures and counts as
+/// nobody. With the learner's, 80 tabs of 100 KB are 8 MB of a session, whoever asks for more.
+pub const VIEWERS_MAX: usize = 64;
+
 /// Messages in a browser's queue, either direction: one block of the channel (32 slots, about 2 KB), allocated when first used.
 /// 32 outputs of 64 KiB are 2 MiB, four times the largest window, so that the window and not the queue decides.
 pub const BROWSER_QUEUE: usize = 32;

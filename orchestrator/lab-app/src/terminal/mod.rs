@@ -9,7 +9,7 @@
 //!  hub:   loading ─► waiting for the sandbox ─► following ⇄ away ─► finished (over) | sealed (this process goes)
 //! ```
 //! Where things are: [`Hubs`] is all of them, `hub` the loop, `agent_link` the line, `journal_reader` frames to records,
-//! `on_agent` and `on_browser` what each says, `on_recorder` what is fed to it, `fanout` who gets which bytes when, `seats` who may type, `inputs` what was
+//! `on_agent` and `on_browser` what each says, `on_recorder` what is fed to it, `fanout` who gets which bytes when, `seats` who may type, `help` what is written down before, `inputs` what was
 //! typed and not acknowledged, `notices` what people are told, `attachment`, `console` and `ring` the state.
 //!
 //! What cannot happen here: a browser that waits for another browser; a browser that makes the hub wait; a byte sent twice or
@@ -21,6 +21,7 @@ mod attachment;
 mod console;
 mod fanout;
 mod glance;
+mod help;
 mod hub;
 mod hubs;
 mod inputs;

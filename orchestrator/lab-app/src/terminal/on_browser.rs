@@ -44,7 +44,10 @@ impl Hub {
         }
     }
 
-    fn on_control(&mut self, id: AttachmentId, message: FromBrowser) {
+    pub(super) fn on_control(&mut self, id: AttachmentId, message: FromBrowser) {
+        if self.holds(id, &message) {
+            return;
+        }
         match message {
             FromBrowser::Attach {
                 terminal,
@@ -81,12 +84,12 @@ impl Hub {
         }
     }
 
-    /// Learner and teacher may act on the lab, while it can be reached; says why when not.
+    /// The learner, and who may help with this lab, may act on it while it can be reached; says why when not.
     fn may_act(&mut self, id: AttachmentId) -> bool {
         let allowed = self
             .attachments
             .get(&id)
-            .is_some_and(|a| a.viewer.owner || a.viewer.role.helps());
+            .is_some_and(|a| a.viewer.owner || a.viewer.may_type);
         let up = self.link.is_up();
         if !(allowed && up) {
             self.tell_one(id, refusal(if allowed { "away" } else { "not-allowed" }));

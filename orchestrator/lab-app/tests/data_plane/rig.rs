@@ -230,6 +230,7 @@ pub fn teacher(writer: WriterId) -> Viewer {
 
 fn viewer(name: &str, role: Role, owner: bool, writer: WriterId) -> Viewer {
     Viewer {
+        subject: Subject::from(name),
         login: LoginId(uuid::Uuid::from_u128(u128::from(writer))),
         name: name.into(),
         role,
@@ -297,6 +298,13 @@ impl Tab {
             }
         })
         .await;
+    }
+
+    /// Takes what came so far, and waits for nothing.
+    pub async fn take_what_is_there(&mut self) {
+        while let Ok(message) = self.rx.try_recv() {
+            self.take(message).await;
+        }
     }
 
     async fn take(&mut self, message: FromHub) {

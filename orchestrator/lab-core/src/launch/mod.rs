@@ -153,6 +153,14 @@ impl Revocation {
     }
 }
 
+/// Tickets of one login that opened nothing yet: one for each socket that a person may have at once ([`SOCKETS_A_PERSON_MAX`]), all of which
+/// come back in the same second when a server goes away. A further one takes the place of the oldest.
+pub const TICKETS_A_LOGIN_MAX: usize = SOCKETS_A_PERSON_MAX;
+
+/// WebSockets of one person at one server. A teacher with the wall and each learner of a class of 30 in a tab of its own has 31; that twice.
+/// Of a server's 4096 places, nobody takes more than one part in 32, with those that are being closed.
+pub const SOCKETS_A_PERSON_MAX: usize = 64;
+
 /// What a WebSocket ticket opens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "scope", rename_all = "kebab-case")]

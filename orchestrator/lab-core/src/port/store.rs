@@ -303,6 +303,7 @@ pub trait Store:
         grace_until: Timestamp,
     ) -> Result<bool, StoreError>;
     async fn login_get(&self, login: LoginId, at: Timestamp) -> Result<Option<Login>, StoreError>;
+    /// Keeps a ticket. Of a login's, there are at most [`crate::launch::TICKETS_A_LOGIN_MAX`]: the oldest gives way.
     async fn ticket_create(&self, ticket: &Ticket) -> Result<(), StoreError>;
     /// Takes a ticket: the second caller gets nothing, nor does one after its expiry.
     async fn ticket_take(&self, hash: TokenHash, at: Timestamp) -> Result<Option<Ticket>, StoreError>;

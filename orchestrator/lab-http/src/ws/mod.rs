@@ -30,7 +30,10 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use lab_app::{AppError, launch::Opened};
+use lab_app::{
+    AppError,
+    launch::{Opened, SocketPlace},
+};
 use lab_core::{
     launch::{Login, TicketScope},
     limits::BROWSER_FRAME_MAX,
@@ -82,7 +85,7 @@ pub(crate) async fn terminal_socket(
         serving,
     };
     Ok(socket.run(upgrade, move |ws, stop| async move {
-        let opened = match opened {
+        let (opened, place) = match opened {
             Ok(opened) => opened,
             Err(close) => return life::refuse(ws, close, state.settings.pace).await,
         };
@@ -95,7 +98,7 @@ pub(crate) async fn terminal_socket(
                     pace: state.settings.pace,
                     compress: query.compress == Some(1),
                 };
-                bridge::run(ws, queues, options, stop, signed_out(&state, &opened.login)).await
+                bridge::run(ws, queues, options, stop, over(&state, &opened.login, &place)).await
             }
             Err(e) => life::refuse(ws, close_of(&e), state.settings.pace).await,
         }
@@ -125,13 +128,13 @@ pub(crate) async fn wall_socket(
         serving,
     };
     Ok(socket.run(upgrade, move |ws, stop| async move {
-        let opened = match opened {
+        let (opened, place) = match opened {
             Ok(opened) => opened,
             Err(close) => return life::refuse(ws, close, state.settings.pace).await,
         };
         match state.app.watch_wall(&opened).await {
             Ok(updates) => {
-                let over = signed_out(&state, &opened.login);
+                let over = over(&state, &opened.login, &place);
                 wall::run(ws, updates, state.settings.pace, stop, over).await
             }
             Err(e) => life::refuse(ws, close_of(&e), state.settings.pace).await,
@@ -140,12 +143,27 @@ pub(crate) async fn wall_socket(
 }
 
 /// Takes the ticket. The outer error is an HTTP answer (a part does not answer), the inner one a close code, which is all that a
-/// page can see of a socket that was refused.
-async fn open(state: &HttpState, ticket: &str) -> Result<Result<Opened, Close>, ApiError> {
+/// page can see of a socket that was refused. With it comes the person's place, which is held for as long as the socket.
+async fn open(state: &HttpState, ticket: &str) -> Result<Result<(Opened, SocketPlace), Close>, ApiError> {
     match state.app.ticket_open(ticket).await {
-        Ok(opened) => Ok(Ok(opened)),
+        Ok(opened) => match state.app.socket_place(&opened.login) {
+            Some(place) => Ok(Ok((opened, place))),
+            None => Err(ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "crowded",
+                "you open sockets faster than they can end",
+            )),
+        },
         Err(e) if matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Bug) => Err(e.into()),
         Err(_) => Ok(Err(Close::with(4401, "ticket"))),
+    }
+}
+
+/// Ends when somebody's socket must: its login ended, or they opened too many.
+async fn over(state: &HttpState, login: &Login, place: &SocketPlace) -> Close {
+    tokio::select! {
+        close = signed_out(state, login) => close,
+        () = place.crowded() => Close::with(4409, "crowded"),
     }
 }
 

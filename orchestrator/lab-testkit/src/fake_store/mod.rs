@@ -173,7 +173,7 @@ impl Store for FakeStore {
                     id: ticket.login.to_string(),
                 });
             }
-            s.tickets.insert(ticket.hash, ticket.clone());
+            s.ticket_create(ticket);
             Ok(())
         })
     }

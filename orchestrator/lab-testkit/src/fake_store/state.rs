@@ -6,7 +6,7 @@ use lab_core::{
     entitlement::{Grant, Plan},
     journal::CheckOutcome,
     lab::LabVersion,
-    launch::{Login, LoginState, Ticket, staff::StaffState},
+    launch::{Login, LoginState, TICKETS_A_LOGIN_MAX, Ticket, staff::StaffState},
     metering::{Transaction, UsageRow},
     operations::LaunchPause,
     port::{AuditEvent, ChunkAppend, Course, Lease, Redeem, Session, StoreError, TransitionRow, recorder_lease},
@@ -124,6 +124,18 @@ impl State {
             row.current == bearer || row.previous.is_some_and(|(hash, until)| hash == bearer && at < until)
         })?;
         (at < row.login.expires_at).then(|| row.login.clone())
+    }
+
+    pub fn ticket_create(&mut self, ticket: &Ticket) {
+        let mut theirs: Vec<_> = self.tickets.values().filter(|t| t.login == ticket.login).collect();
+        theirs.sort_by_key(|t| t.expires_at);
+        let gone: Vec<_> = theirs
+            .iter()
+            .take((theirs.len() + 1).saturating_sub(TICKETS_A_LOGIN_MAX))
+            .map(|t| t.hash)
+            .collect();
+        self.tickets.retain(|hash, _| !gone.contains(hash));
+        self.tickets.insert(ticket.hash, ticket.clone());
     }
 
     pub fn login_rotate(

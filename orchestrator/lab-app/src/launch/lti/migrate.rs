@@ -100,7 +100,8 @@ impl App {
 
     /// Nobody of ours did it: the platform said so, and proved it.
     async fn told_who(&self, registration: &Registration, key: &str, same: &SamePerson) -> Result<(), AppError> {
-        tracing::info!(registration = %registration.id, alias = %same.alias, subject = %same.subject, "one person by LTI 1.1 and 1.3");
+        // who, stands in `labwire person links`: our own logs name nobody
+        tracing::info!(registration = %registration.id, "one person by LTI 1.1 and 1.3");
         let event = AuditEvent {
             at: same.at,
             actor: same.by.clone(),
@@ -129,7 +130,8 @@ impl App {
             code: why.fault.code().to_owned(),
             step: why.fault.step(),
             detail: why.detail,
-        };
+        }
+        .bounded();
         let said = |known: &Attempt| {
             Attempt {
                 at: known.at,

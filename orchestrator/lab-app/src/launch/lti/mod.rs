@@ -85,7 +85,8 @@ impl App {
             code: code.to_owned(),
             step,
             detail,
-        };
+        }
+        .bounded();
         if let Err(error) = self.ports.store.lti_attempt_add(&attempt).await {
             tracing::warn!(code = error.code(), "a refused launch could not be written down");
         }

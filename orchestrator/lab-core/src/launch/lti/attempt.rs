@@ -20,6 +20,10 @@ pub struct Attempt {
     pub detail: String,
 }
 
+/// What is kept of why a launch was refused: [`super::Fault::because`] says at most 500 characters, which are 500 bytes in most scripts and
+/// twice that in the others; the list has room for so many of these and not for a page of each.
+const DETAIL_BYTES_MAX: usize = 1024;
+
 /// Why a refused launch is shown to somebody who asks for a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concern {
@@ -30,6 +34,13 @@ pub enum Concern {
 }
 
 impl Attempt {
+    /// As it is kept, whoever wrote it: no longer than it may be, and whole characters of it.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        self.detail.truncate(self.detail.floor_char_boundary(DETAIL_BYTES_MAX));
+        self
+    }
+
     /// Whether it is of a registration, or was perhaps meant to be.
     pub fn concerns(&self, registration: &Registration) -> Option<Concern> {
         if let Some(id) = &self.registration {
@@ -142,6 +153,17 @@ mod tests {
             step: 0,
             detail: String::new(),
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_refusal_is_bounded_and_readable() {
+        let kept = |detail: String| Attempt {
+            detail,
+            ..attempt(None, None)
+        };
+        assert_eq!(kept("é".repeat(600)).bounded().detail, "é".repeat(512));
+        assert_eq!(kept(format!("x{}", "é".repeat(600))).bounded().detail.len(), 1023);
+        assert_eq!(kept("short".into()).bounded().detail, "short");
     }
 
     #[test]

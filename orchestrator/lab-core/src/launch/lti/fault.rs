@@ -41,6 +41,9 @@ faults! {
         "What your learning platform sent cannot be read.", "Ce que votre plateforme a envoyé est illisible.";
     ParameterMissing = "lti-parameter-missing", Course,
         "Your learning platform left out something that is needed.", "Votre plateforme a omis un paramètre indispensable.";
+    ParameterLong = "lti-parameter-long", Course,
+        "Your learning platform sent something longer than is taken here.",
+        "Votre plateforme a envoyé un paramètre plus long que ce qui est accepté ici.";
     PlatformUnknown = "lti-platform-unknown", Operations,
         "This learning platform is not registered here.", "Cette plateforme n’est pas enregistrée ici.";
     ClientIdMissing = "lti-client-id-missing", Course,

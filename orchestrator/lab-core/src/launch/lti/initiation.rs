@@ -1,7 +1,7 @@
 //! The first request of LTI 1.3: the platform says that somebody wants to launch something, and we ask it who.
 
 use super::{
-    LtiRefusal,
+    LtiRefusal, PLATFORM_ID_CHARS_MAX,
     fault::Fault,
     form::{Params, percent_encode},
     target::LaunchUrl,
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Launches that are begun from one address in a minute, of each replica: logins by LTI 1.3, and forms by 1.1. A company sends all of its
 /// people through one address: 2,500 learners who open the lab in the same minute, each in a frame that may keep nothing and then once more in a
-/// new window, with a second block on the same page, are 2,500 × 2 × 2. Each login is a row of half a kilobyte for ten minutes, so that one
-/// address has 100,000 of them at most, 50 MB.
+/// new window, with a second block on the same page, are 2,500 × 2 × 2. Each login is a row for ten minutes, so that one address has 100,000 of
+/// them at most: 50 MB of half a kilobyte, which is what platforms send, and 2.3 GB of the 23 KB that a row has at most, of who means ill.
 pub const LAUNCHES_A_MINUTE: u32 = 10_000;
 
 /// A login initiation, checked as far as that is possible before the registration is known.
@@ -27,8 +27,12 @@ pub struct Initiation {
     pub lti_storage_target: Option<String>,
 }
 
-/// Platforms' hints are tokens of a few hundred bytes; this much fits in an address everywhere.
-const HINT_BYTES_MAX: usize = 8 * 1024;
+/// Who somebody is at the platform, and where they go: a number, a UUID or an address of a few hundred bytes.
+const HINT_BYTES_MAX: usize = 2 * 1024;
+
+/// What the platform wants to be told again: Open edX sends the name of something it keeps, Moodle a line of JSON, Canvas a signed token of a
+/// kilobyte. One platform is known to send nearly 4 KB, and its learners are to come in too.
+const MESSAGE_HINT_BYTES_MAX: usize = 4 * 1024;
 
 impl Initiation {
     /// Reads a query or a form. `public_url` is ours: nobody is led elsewhere.
@@ -49,10 +53,7 @@ impl Initiation {
             lti_deployment_id: optional("lti_deployment_id"),
             lti_storage_target: optional("lti_storage_target"),
         };
-        let hint = this.lti_message_hint.as_deref().unwrap_or_default();
-        if this.login_hint.len().max(hint.len()).max(this.target_link_uri.len()) > HINT_BYTES_MAX {
-            return Err(Fault::FormUnreadable.because(format!("a parameter is longer than {HINT_BYTES_MAX} bytes")));
-        }
+        this.fits()?;
         if LaunchUrl::of(public_url, &this.target_link_uri).is_none() {
             return Err(Fault::TargetForeign.because(format!(
                 "target_link_uri is {:?}; use {public_url}/lti/labs/<lab>, or {public_url}/lti/launch with the custom parameter lab",
@@ -60,6 +61,44 @@ impl Initiation {
             )));
         }
         Ok(this)
+    }
+
+    /// Anybody can send this, and a row is kept of it: nothing may be longer than a platform needs, or grow in being written down.
+    fn fits(&self) -> Result<(), LtiRefusal> {
+        let names = [
+            ("iss", Some(&self.iss)),
+            ("client_id", self.client_id.as_ref()),
+            ("lti_deployment_id", self.lti_deployment_id.as_ref()),
+            ("lti_storage_target", self.lti_storage_target.as_ref()),
+        ];
+        let hints = [
+            ("login_hint", Some(&self.login_hint), HINT_BYTES_MAX),
+            ("target_link_uri", Some(&self.target_link_uri), HINT_BYTES_MAX),
+            (
+                "lti_message_hint",
+                self.lti_message_hint.as_ref(),
+                MESSAGE_HINT_BYTES_MAX,
+            ),
+        ];
+        for (name, value) in names {
+            if value.is_some_and(|v| v.chars().count() > PLATFORM_ID_CHARS_MAX) {
+                let said = format!("{name} is longer than {PLATFORM_ID_CHARS_MAX} characters");
+                return Err(Fault::ParameterLong.because(said));
+            }
+        }
+        for (name, value, max) in hints {
+            if value.is_some_and(|v| v.len() > max) {
+                return Err(Fault::ParameterLong.because(format!("{name} is longer than {max} bytes")));
+            }
+        }
+        let all = names.into_iter().chain(hints.map(|(name, value, _)| (name, value)));
+        for (name, value) in all {
+            // each would be six characters in a row
+            if value.is_some_and(|v| v.chars().any(char::is_control)) {
+                return Err(Fault::FormUnreadable.because(format!("{name} has control characters in it")));
+            }
+        }
+        Ok(())
     }
 
     /// The same again as an address below `public_url`, for a new window. The platform's storage is not asked for: a window of its own
@@ -172,7 +211,55 @@ mod tests {
         }
         let foreign = GOOD.replace("labs.example.org/lti", "evil.example/lti");
         assert_eq!(read(&foreign), Err(Fault::TargetForeign));
-        let long = format!("{GOOD}&lti_message_hint=x").replace("a%26b", &"h".repeat(HINT_BYTES_MAX + 1));
-        assert_eq!(read(&long), Err(Fault::FormUnreadable));
+    }
+
+    #[test]
+    fn a_parameter_is_as_long_as_a_platform_needs_and_no_longer() {
+        let whole = format!("{GOOD}&lti_deployment_id=1&lti_storage_target=_parent");
+        let cases = [
+            ("iss", "https://lms", 255),
+            ("client_id", "c", 255),
+            ("lti_deployment_id", "1", 255),
+            ("lti_storage_target", "_parent", 255),
+            ("login_hint", "u%2B1", 2048),
+            ("target_link_uri", "https://labs.example.org/lti/labs/x", 2048),
+            ("lti_message_hint", "a%26b", 4096),
+        ];
+        for (name, value, max) in cases {
+            let with = |len: usize| {
+                let start = if name == "target_link_uri" {
+                    format!("{value}?")
+                } else {
+                    String::new()
+                };
+                let long = format!("{start}{}", "x".repeat(len - start.len()));
+                read(&whole.replace(&format!("{name}={value}"), &format!("{name}={long}")))
+            };
+            assert!(with(max).is_ok(), "{name}");
+            assert_eq!(with(max + 1), Err(Fault::ParameterLong), "{name}");
+            let control = whole.replace(&format!("{name}={value}"), &format!("{name}={value}%01"));
+            assert_eq!(read(&control), Err(Fault::FormUnreadable), "{name}");
+        }
+        // a letter is a letter, in whatever script
+        let letters = "%C3%A9".repeat(255);
+        assert!(read(&whole.replace("client_id=c", &format!("client_id={letters}"))).is_ok());
+    }
+
+    #[test]
+    fn a_row_of_a_login_is_never_larger_than_its_arithmetic_says() {
+        // what JSON makes two of, and four bytes a character
+        let (name, quotes) = ("𝔸".repeat(255), "\"".repeat(2048));
+        let worst = Initiation {
+            iss: name.clone(),
+            login_hint: quotes.clone(),
+            target_link_uri: quotes.clone(),
+            client_id: Some(name.clone()),
+            lti_message_hint: Some(quotes.repeat(2)),
+            lti_deployment_id: Some(name.clone()),
+            lti_storage_target: Some(name),
+        };
+        worst.fits().unwrap();
+        let row = serde_json::to_string(&worst).unwrap().len() + worst.target_link_uri.len();
+        assert!(row < 23 * 1024, "{row}");
     }
 }

@@ -227,6 +227,13 @@ async fn an_initiation_must_be_whole_of_a_registered_platform_and_for_us() {
     assert_refused(&lms.kit.get(&foreign, None).await, "lti-target-foreign");
     assert_refused(&lms.kit.get("/lti/login?iss=x", None).await, "lti-parameter-missing");
     assert_refused(&lms.kit.get("/lti/login?iss=%ff", None).await, "lti-form-unreadable");
+    let long = "x".repeat(5000);
+    for too_long in [format!("lti_deployment_id={long}"), format!("client_id={long}")] {
+        let page = lms.initiate(&too_long).await;
+        assert_refused(&page, "lti-parameter-long");
+        let kept = lms.kit.store.lti_attempt_list().await.unwrap().remove(0);
+        assert!(kept.detail.len() <= 1024 && kept.code == "lti-parameter-long");
+    }
     // one registration of the issuer is meant even when it is not named, two are not
     assert_eq!(lms.initiate("").await.status, StatusCode::SEE_OTHER);
     lms.kit

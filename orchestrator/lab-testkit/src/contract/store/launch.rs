@@ -3,7 +3,7 @@
 use super::fixture::{School, at, at_once, fresh, lab};
 use lab_core::{
     LabId, LaunchId, LoginId, SessionId, TokenHash,
-    launch::{Login, Role, Ticket, TicketScope},
+    launch::{Login, Role, TICKETS_A_LOGIN_MAX, Ticket, TicketScope},
     port::{Course, ErrorKind, Redeem, Store},
 };
 use std::sync::Arc;
@@ -211,6 +211,30 @@ pub async fn a_ticket_opens_once_and_in_time(store: Arc<dyn Store>) {
         store.ticket_create(&stray).await.unwrap_err().kind(),
         ErrorKind::NotFound
     );
+}
+
+pub async fn a_login_has_so_many_tickets_and_the_oldest_gives_way(store: Arc<dyn Store>) {
+    let (greedy, other) = (login(Role::Learner, 600), login(Role::Learner, 600));
+    for (login, bearer) in [(&greedy, "greedy"), (&other, "other")] {
+        store.login_create(login, TokenHash::of(bearer)).await.unwrap();
+    }
+    let ticket = |login: LoginId, n: usize| Ticket {
+        hash: TokenHash::of(&format!("{login} {n}")),
+        login,
+        scope: TicketScope::Wall {
+            course: "net-101".into(),
+        },
+        expires_at: at(30 + n as i64),
+    };
+    store.ticket_create(&ticket(other.id, 0)).await.unwrap();
+    for n in 0..TICKETS_A_LOGIN_MAX + 2 {
+        store.ticket_create(&ticket(greedy.id, n)).await.unwrap();
+    }
+    let taken = async |login, n| store.ticket_take(ticket(login, n).hash, at(0)).await.unwrap().is_some();
+    assert!(taken(other.id, 0).await, "another's stays");
+    for n in 0..TICKETS_A_LOGIN_MAX + 2 {
+        assert_eq!(taken(greedy.id, n).await, n >= 2, "{n}");
+    }
 }
 
 pub async fn a_sweep_drops_what_expired_a_day_ago_and_nothing_else(store: Arc<dyn Store>) {

@@ -46,6 +46,7 @@ macro_rules! store_contract {
             a_bearer_opens_its_login_until_it_expires
             a_rotated_bearer_stays_good_for_its_grace_only
             a_ticket_opens_once_and_in_time
+            a_login_has_so_many_tickets_and_the_oldest_gives_way
             a_sweep_drops_what_expired_a_day_ago_and_nothing_else
         );
         $crate::store_contract!(@stage $open, lti:
