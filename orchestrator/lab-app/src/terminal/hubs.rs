@@ -38,7 +38,7 @@ struct Handle {
     commands: mpsc::Sender<HubCommand>,
     status: watch::Receiver<HubStatus>,
     glance: watch::Receiver<Glance>,
-    task: Option<JoinHandle<()>>,
+    task: JoinHandle<()>,
     /// When it was last asked for.
     used_at: Instant,
 }
@@ -46,9 +46,7 @@ struct Handle {
 impl Drop for Handle {
     /// A handle that nobody waits for takes its task along: there are no detached tasks.
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
+        self.task.abort();
     }
 }
 
@@ -99,9 +97,7 @@ impl Hubs {
 
     fn commands(&self, session: SessionId) -> mpsc::Sender<HubCommand> {
         let mut hubs = self.hubs();
-        let alive = hubs
-            .get_mut(&session)
-            .filter(|h| h.task.as_ref().is_some_and(|t| !t.is_finished()));
+        let alive = hubs.get_mut(&session).filter(|h| !h.task.is_finished());
         if let Some(handle) = alive {
             handle.used_at = Instant::now();
             return handle.commands.clone();
@@ -129,12 +125,11 @@ impl Hubs {
                 let _ = commands.try_send(HubCommand::Tell(Box::new(notice)));
             }
         }
-        let task = Some(tokio::spawn(run(parts)));
         let handle = Handle {
             commands: commands.clone(),
             status: status_seen,
             glance: glance_seen,
-            task,
+            task: tokio::spawn(run(parts)),
             used_at: Instant::now(),
         };
         hubs.insert(session, handle);
@@ -281,10 +276,10 @@ impl Hubs {
     }
 }
 
+/// Sends the last command and waits for the end. Who stops waiting drops the handle, and the task ends with it.
 async fn end(mut handle: Handle, command: HubCommand) {
-    let Some(task) = handle.task.take() else { return };
     let _ = handle.commands.send(command).await;
-    if let Err(e) = task.await
+    if let Err(e) = (&mut handle.task).await
         && e.is_panic()
     {
         tracing::error!("a hub panicked");
@@ -320,4 +315,36 @@ async fn run(mut parts: HubParts) {
         }
     };
     Hub::new(parts, loaded).run(early).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hub that obeys nothing, and a channel that closes when its task is gone.
+    fn deaf() -> (Handle, oneshot::Receiver<()>) {
+        let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
+        let (alive, gone) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let _kept = (inbox, alive);
+            std::future::pending::<()>().await;
+        });
+        let handle = Handle {
+            commands,
+            status: watch::channel(HubStatus::default()).1,
+            glance: watch::channel(Glance::default()).1,
+            task,
+            used_at: Instant::now(),
+        };
+        (handle, gone)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hub_whose_end_is_waited_for_no_longer_does_not_run_on() {
+        let (handle, gone) = deaf();
+        let waited = timeout(Duration::from_secs(15), end(handle, HubCommand::GoAway)).await;
+        assert!(waited.is_err(), "it obeys nothing");
+        let gone = timeout(Duration::from_secs(1), gone).await;
+        assert!(gone.expect("the task runs on, detached").is_err());
+    }
 }
