@@ -14,7 +14,7 @@ use lab_core::{
     terminal::{SessionNotice, TimeNotice, ToBrowser},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -50,10 +50,11 @@ impl Drop for Handle {
     }
 }
 
-#[derive(Default)]
 struct Told {
     session: Option<SessionNotice>,
     time: Option<TimeNotice>,
+    /// Monotonic time of the last of them.
+    at_us: u64,
 }
 
 /// See the module's doc.
@@ -63,7 +64,7 @@ pub struct Hubs {
     metrics: Metrics,
     changed: Arc<Notify>,
     hubs: Mutex<HashMap<SessionId, Handle>>,
-    /// What late joiners must know; outlives a hub's restart.
+    /// What late joiners must know; outlives a hub's restart. One entry a live session, once [`Hubs::forget_told`] has looked.
     told: Mutex<HashMap<SessionId, Told>>,
 }
 
@@ -207,14 +208,7 @@ impl Hubs {
 
     /// News for every browser of a session. The last of session and time are kept for those who come later.
     pub fn tell(&self, session: SessionId, notice: ToBrowser) {
-        {
-            let mut told = self.told();
-            match &notice {
-                ToBrowser::Session(s) => told.entry(session).or_default().session = Some(s.clone()),
-                ToBrowser::Time(t) => told.entry(session).or_default().time = Some(t.clone()),
-                _ => {}
-            }
-        }
+        self.keep(session, &notice);
         let commands = self.hubs().get(&session).map(|h| h.commands.clone());
         if let Some(commands) = commands
             && commands.try_send(HubCommand::Tell(Box::new(notice))).is_err()
@@ -222,6 +216,37 @@ impl Hubs {
             // the hub ends, or is 64 commands behind: the next notice says more than this one
             self.metrics.errors_total.with_label_values(&["hub-behind"]).inc();
         }
+    }
+
+    fn keep(&self, session: SessionId, notice: &ToBrowser) {
+        let at_us = self.ports.clock.monotonic_us();
+        let (said, time) = match notice {
+            ToBrowser::Session(said) => (Some(said.clone()), None),
+            ToBrowser::Time(time) => (None, Some(time.clone())),
+            _ => return,
+        };
+        let mut told = self.told();
+        let known = told.remove(&session);
+        let (said_before, time_before) = known.map_or((None, None), |t| (t.session, t.time));
+        told.insert(
+            session,
+            Told {
+                session: said.or(said_before),
+                time: time.or(time_before),
+                at_us,
+            },
+        );
+    }
+
+    /// Whether anything is kept for those who come later.
+    pub fn keeps_news(&self) -> bool {
+        !self.told().is_empty()
+    }
+
+    /// Forgets what is kept of sessions that are not `live`, by a list that was asked for at this monotonic time. What was told since may
+    /// be of a session that began since.
+    pub fn forget_told(&self, live: &HashSet<SessionId>, asked_us: u64) {
+        self.told().retain(|id, t| live.contains(id) || t.at_us >= asked_us);
     }
 
     /// Stops a lab's processes where they are, or lets them go on; [`HubStatus::frozen`] tells when its agent was told.
