@@ -7,7 +7,7 @@ use crate::{
     args::RunOptions,
     clock::Clock,
     journal::{Appended, Journal},
-    lab::{self, checks::CheckQueue, reaper::Reaper},
+    lab::{self, checks::CheckQueue, reaper::Reaper, signals},
     log,
     screen::{CursorLine, Depth, Screens},
     sys,
@@ -100,6 +100,7 @@ pub fn run(options: &RunOptions) -> ExitCode {
 fn start(options: &RunOptions) -> Result<(), StartError> {
     let system = |what| move |source| StartError::System { what, source };
     let spec = read_spec(&options.spec)?;
+    let signals = signals::Waiting::new().map_err(system("signals"))?;
     nix::sys::prctl::set_child_subreaper(true).map_err(|e| system("process reaping")(e.into()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -120,7 +121,7 @@ fn start(options: &RunOptions) -> Result<(), StartError> {
             let endpoint = tls::open(tls).await?;
             agent.spawn(tls::serve(Rc::clone(&agent), endpoint));
         }
-        agent.live().await.map_err(system("signals"))
+        agent.live(signals).await.map_err(system("signals"))
     })
 }
 
@@ -202,10 +203,9 @@ impl Agent {
     }
 
     /// From the lab's start to its end.
-    async fn live(self: &Rc<Self>) -> io::Result<()> {
+    async fn live(self: &Rc<Self>, signals: signals::Waiting) -> io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut term = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut signals = signals.read()?;
         let mut child = signal(SignalKind::child())?;
         self.spawn(lab::bring_up(Rc::clone(self)));
         self.spawn(lab::checks::run(Rc::clone(self)));
@@ -217,8 +217,7 @@ impl Agent {
             tokio::select! {
                 () = &mut end => break,
                 _ = child.recv() => self.reaper.reap(),
-                _ = term.recv() => self.ask_stop("sigterm"),
-                _ = interrupt.recv() => self.ask_stop("sigint"),
+                reason = signals.obeyed() => self.ask_stop(reason?),
             }
         }
         let mut tasks = std::mem::take(&mut *self.tasks.borrow_mut());
