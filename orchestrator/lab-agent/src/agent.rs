@@ -58,6 +58,8 @@ pub struct Agent {
     outcomes: RefCell<Vec<CheckOutcome>>,
     pub ready_us: Cell<Option<u64>>,
     pub frozen: Cell<bool>,
+    /// How often it was told to stand still.
+    pub freezes: Cell<u64>,
     /// Leaders of the process groups that are ended with the lab, and the signal that asks them to.
     groups: RefCell<BTreeMap<i32, Signal>>,
     /// A terminal prompted.
@@ -193,6 +195,7 @@ impl Agent {
             outcomes: RefCell::default(),
             ready_us: Cell::new(None),
             frozen: Cell::new(false),
+            freezes: Cell::new(0),
             groups: RefCell::default(),
             lab_wake: Notify::new(),
             stop: RefCell::new(None),
@@ -411,6 +414,7 @@ impl Agent {
     /// Stops the lab's processes where they are.
     pub fn freeze(&self) {
         self.frozen.set(true);
+        self.freezes.set(self.freezes.get() + 1);
         lab::descendants::signal_all(Signal::SIGSTOP);
     }
 

@@ -288,6 +288,49 @@ async fn a_frozen_lab_stands_still_until_it_is_thawed() {
 }
 
 #[tokio::test]
+async fn a_check_that_was_stopped_with_its_lab_is_tried_again_when_the_lab_goes_on() {
+    let mut lab = script("sleep 100");
+    lab.files = vec![file("/lab/tries", "")];
+    // the first try ends by the freeze alone: stopped, it runs out of its time
+    let once = "echo $$ >> $LAB_ROOT/lab/tries; [ $(wc -l < $LAB_ROOT/lab/tries) -gt 1 ] || exec sleep 1000";
+    lab.checks = vec![check("slow", once, 3000)];
+    let sandbox = Sandbox::start(&lab);
+    let mut client = sandbox.ready().await;
+    client
+        .say(&ToAgent::Check {
+            request: 1,
+            checks: vec![],
+        })
+        .await;
+    let tries = sandbox.dir.path().join("root/lab/tries");
+    let begun = || {
+        std::fs::read_to_string(&tries)
+            .unwrap()
+            .lines()
+            .next()
+            .map(str::to_owned)
+    };
+    let pid = loop {
+        match begun() {
+            Some(pid) => break pid,
+            None => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    };
+    client.say(&ToAgent::Freeze).await;
+    // killed and collected, while the lab stands still
+    while std::path::Path::new(&format!("/proc/{pid}")).exists() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    client.say(&ToAgent::Thaw).await;
+    client.until(|c| c.done == [1]).await;
+    let outcomes = client.records.iter().filter_map(|r| match &r.event {
+        Event::Check(o) => Some((o.passed, o.points)),
+        _ => None,
+    });
+    assert_eq!(outcomes.collect::<Vec<_>>(), [(true, 3)]);
+}
+
+#[tokio::test]
 async fn who_watches_is_told_and_leaves_with_the_connection() {
     let sandbox = Sandbox::start(&script("sleep 100"));
     let mut learner = sandbox.ready().await;
