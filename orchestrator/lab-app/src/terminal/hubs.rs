@@ -6,7 +6,7 @@ use super::{
     hub::{Ends, Hub, HubCommand, HubParts},
     limits::{COMMAND_QUEUE, STOP_WITHIN},
 };
-use crate::{AppError, Metrics, Ports, Settings};
+use crate::{AppError, Metrics, Ports, Settings, tasks::part_of};
 use lab_core::{
     SessionId, TerminalIndex,
     agent::SnapshotFrame,
@@ -257,7 +257,7 @@ impl Hubs {
         }
     }
 
-    /// Ends the lab and waits, at most 10 s, until the journal's last record is durable.
+    /// Ends the lab and waits until the journal's last record is durable. The reconciler cuts the wait at its own `STOP_LAB_MAX` of 8 s.
     pub async fn stop_lab(&self, session: SessionId, reason: &str) {
         let commands = self.hubs().get(&session).map(|h| h.commands.clone());
         let Some(commands) = commands else { return };
@@ -267,7 +267,7 @@ impl Hubs {
             reply,
         };
         if commands.send(stop).await.is_ok() {
-            // the hub keeps the time itself; this covers one that has not been loaded
+            // the hub keeps the time itself; this covers one that has not been loaded, for callers without a time of their own
             let _ = timeout(STOP_WITHIN * 2, stopped).await;
         }
     }
@@ -291,9 +291,7 @@ impl Hubs {
         let ends = handles.into_iter().map(|handle| async {
             // nobody notices the end of a hub without tabs
             let attached = handle.glance.borrow().attached > 0;
-            let dice = self.ports.entropy.bytes32();
-            let part = u32::from_be_bytes([dice[0], dice[1], dice[2], dice[3]]);
-            let pause = GO_AWAY_SPREAD.mul_f64(f64::from(part) / f64::from(u32::MAX));
+            let pause = part_of(GO_AWAY_SPREAD, self.ports.entropy.as_ref());
             sleep(if attached { pause } else { Duration::ZERO }).await;
             end(handle, HubCommand::GoAway).await;
         });
