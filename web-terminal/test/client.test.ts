@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ApiError, launch, login, me, staySignedIn } from '../src/api/client';
+import { ApiError, dialSession, launch, login, me, staySignedIn } from '../src/api/client';
 import { ended } from '../src/api/ended.svelte';
 import { save } from '../src/api/store';
 
@@ -76,6 +76,46 @@ describe('the bearer', () => {
     save({ bearer: 'old', expires_at: inSeconds(900), login: who });
     await expect(me()).rejects.toMatchObject({ status: 401 });
     expect(login()).toBeNull();
+  });
+});
+
+describe('a connection that died without a word', () => {
+  /** Until `alive`, a request ends only when whoever asked gives up. */
+  let alive: boolean;
+
+  beforeEach(() => {
+    alive = false;
+    // Node's own timer for it is not one of those that the tests move
+    vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+      const giveUp = new AbortController();
+      setTimeout(() => giveUp.abort(new DOMException('', 'TimeoutError')), ms);
+      return giveUp.signal;
+    });
+    const answered = fetch;
+    vi.stubGlobal('fetch', (url: string, init: RequestInit) => {
+      if (alive) return answered(url, init);
+      return new Promise((_, failed) => init.signal?.addEventListener('abort', () => failed(init.signal?.reason)));
+    });
+  });
+  afterEach(() => vi.restoreAllMocks());
+
+  it('does not keep a terminal waiting for its ticket for ever', async () => {
+    save({ bearer: 'old', expires_at: inSeconds(900), login: who });
+    const refused = expect(dialSession('s', 'w')).rejects.toMatchObject({ status: 0, code: 'network' });
+    await vi.advanceTimersByTimeAsync(10_000);
+    await refused;
+  });
+
+  it('does not keep everything waiting for a rotation for ever', async () => {
+    save({ bearer: 'old', expires_at: inSeconds(60), login: who });
+    const answer = me();
+    await vi.advanceTimersByTimeAsync(9_000);
+    alive = true;
+    await vi.advanceTimersByTimeAsync(1_000);
+    await answer;
+    expect(asked).toEqual([{ path: '/me', bearer: 'Bearer old' }]);
+    await me();
+    expect(asked.at(-1)).toEqual({ path: '/me', bearer: 'Bearer new' });
   });
 });
 

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { ToBrowser } from '../src/protocol/messages';
 import { Connection } from '../src/terminal/connection';
 import { OUTBOX_BYTES_MAX } from '../src/terminal/outbox';
-import type { LinkState } from '../src/transport/link';
+import type { LinkState, Socket } from '../src/transport/link';
 import { FakeClock } from './support/clock';
 import { FakeScreen, FakeServer } from './support/server';
 
@@ -134,6 +134,69 @@ describe('a lost socket', () => {
     connection.start();
     await loud.advance(60_000);
     expect(waits.slice(0, 7).map((ms) => Math.round(ms / 10) * 10)).toEqual([250, 500, 1000, 2000, 4000, 7990, 7990]);
+  });
+
+  describe('whose next one is asked for over a connection that died without a word', () => {
+    /** A tab whose dials hang until `alive`, then go to the server. */
+    function hanging() {
+      let alive = false;
+      let hung = 0;
+      const dial = () => {
+        if (alive) return server.dial();
+        hung++;
+        return new Promise<never>(() => {});
+      };
+      const states: LinkState[] = [];
+      const connection = new Connection({ dial, clock, message: () => {}, state: (state) => states.push(state) });
+      connection.start();
+      return { connection, states, revive: () => (alive = true), hung: () => hung };
+    }
+
+    it('is tried again by itself', async () => {
+      const { states, revive } = hanging();
+      await clock.advance(19_900);
+      expect(states.map((state) => state.name)).toEqual(['connecting']);
+      revive();
+      await clock.advance(1000);
+      expect(states.at(-1)?.name).toBe('open');
+      expect(server.dials).toBe(1);
+    });
+
+    it('is tried again at once when the device says that it woke, and not twice', async () => {
+      const { connection, states, revive, hung } = hanging();
+      await clock.advance(100);
+      connection.link.nudge();
+      expect(hung()).toBe(1);
+      await clock.advance(5000);
+      revive();
+      connection.link.nudge();
+      connection.link.nudge();
+      await clock.advance(100);
+      expect(states.at(-1)?.name).toBe('open');
+      expect(server.dials).toBe(1);
+    });
+  });
+
+  it('has its whole ten seconds to open, however long its ticket took', async () => {
+    const dead: Socket = { binaryType: '', send() {}, close() {}, onopen: null, onmessage: null, onclose: null };
+    const dial = () => new Promise<Socket>((dialled) => clock.after(19_000, () => dialled(dead)));
+    const states: LinkState[] = [];
+    const connection = new Connection({ dial, clock, message: () => {}, state: (state) => states.push(state) });
+    connection.start();
+    await clock.advance(28_900);
+    expect(states.map((state) => state.name)).toEqual(['connecting']);
+    await clock.advance(200);
+    expect(states.some((state) => state.name === 'waiting')).toBe(true);
+  });
+
+  it('whose dial failed late is tried again once, not twice', async () => {
+    let dials = 0;
+    const dial = () => new Promise<never>((_, failed) => clock.after(++dials === 1 ? 19_990 : 1e9, () => failed(new Error('no answer'))));
+    const connection = new Connection({ dial, clock, message: () => {}, state: () => {} });
+    connection.start();
+    await clock.advance(20_500);
+    expect(dials).toBe(2);
+    expect(connection.link.state).toEqual({ name: 'connecting', attempt: 1 });
   });
 
   it('waits as long as a server that goes away asks', async () => {

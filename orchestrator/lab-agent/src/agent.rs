@@ -7,7 +7,7 @@ use crate::{
     args::RunOptions,
     clock::Clock,
     journal::{Appended, Journal},
-    lab::{self, checks::CheckQueue, reaper::Reaper},
+    lab::{self, checks::CheckQueue, reaper::Reaper, signals},
     log,
     screen::{CursorLine, Depth, Screens},
     sys,
@@ -58,6 +58,8 @@ pub struct Agent {
     outcomes: RefCell<Vec<CheckOutcome>>,
     pub ready_us: Cell<Option<u64>>,
     pub frozen: Cell<bool>,
+    /// How often it was told to stand still.
+    pub freezes: Cell<u64>,
     /// Leaders of the process groups that are ended with the lab, and the signal that asks them to.
     groups: RefCell<BTreeMap<i32, Signal>>,
     /// A terminal prompted.
@@ -100,6 +102,7 @@ pub fn run(options: &RunOptions) -> ExitCode {
 fn start(options: &RunOptions) -> Result<(), StartError> {
     let system = |what| move |source| StartError::System { what, source };
     let spec = read_spec(&options.spec)?;
+    let signals = signals::Waiting::new().map_err(system("signals"))?;
     nix::sys::prctl::set_child_subreaper(true).map_err(|e| system("process reaping")(e.into()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -120,7 +123,7 @@ fn start(options: &RunOptions) -> Result<(), StartError> {
             let endpoint = tls::open(tls).await?;
             agent.spawn(tls::serve(Rc::clone(&agent), endpoint));
         }
-        agent.live().await.map_err(system("signals"))
+        agent.live(signals).await.map_err(system("signals"))
     })
 }
 
@@ -192,6 +195,7 @@ impl Agent {
             outcomes: RefCell::default(),
             ready_us: Cell::new(None),
             frozen: Cell::new(false),
+            freezes: Cell::new(0),
             groups: RefCell::default(),
             lab_wake: Notify::new(),
             stop: RefCell::new(None),
@@ -202,10 +206,9 @@ impl Agent {
     }
 
     /// From the lab's start to its end.
-    async fn live(self: &Rc<Self>) -> io::Result<()> {
+    async fn live(self: &Rc<Self>, signals: signals::Waiting) -> io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut term = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut signals = signals.read()?;
         let mut child = signal(SignalKind::child())?;
         self.spawn(lab::bring_up(Rc::clone(self)));
         self.spawn(lab::checks::run(Rc::clone(self)));
@@ -217,8 +220,7 @@ impl Agent {
             tokio::select! {
                 () = &mut end => break,
                 _ = child.recv() => self.reaper.reap(),
-                _ = term.recv() => self.ask_stop("sigterm"),
-                _ = interrupt.recv() => self.ask_stop("sigint"),
+                reason = signals.obeyed() => self.ask_stop(reason?),
             }
         }
         let mut tasks = std::mem::take(&mut *self.tasks.borrow_mut());
@@ -412,6 +414,7 @@ impl Agent {
     /// Stops the lab's processes where they are.
     pub fn freeze(&self) {
         self.frozen.set(true);
+        self.freezes.set(self.freezes.get() + 1);
         lab::descendants::signal_all(Signal::SIGSTOP);
     }
 

@@ -1,13 +1,15 @@
 //! Every call that the compiler cannot check: what a child does between fork and exec, two ioctls, and one registration.
 //!
-//! A child shares nothing but memory as it was at the fork, so only async-signal-safe calls are made there: `setsid` and
-//! `ioctl`. Everything that allocates (arguments, environment, file descriptors) is ready before.
+//! A child shares nothing but memory as it was at the fork, so only async-signal-safe calls are made there: `setsid`, `ioctl`,
+//! `sigprocmask` and `setrlimit`. Everything that allocates (arguments, environment, file descriptors) is ready before.
 
 use nix::{
     libc,
     pty::Winsize,
     sys::{
-        signal::{Signal, killpg},
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask},
+        signalfd::{SfdFlags, SignalFd},
         termios::{self, InputFlags, SetArg},
     },
     unistd::Pid,
@@ -69,12 +71,33 @@ pub fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
 
 /// A descriptor that tasks can wait for.
 pub fn polled(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    register(fd)
+}
+
+/// `fd` owns its descriptor: an [`OwnedFd`], or what is made of one and never changes it.
+fn register<T: AsRawFd>(fd: T) -> io::Result<AsyncFd<T>> {
     #[expect(
         unsafe_code,
         reason = "an OwnedFd names the same open descriptor for as long as the AsyncFd owns it"
     )]
     let registered = unsafe { AsyncFd::register(fd) };
     registered.map_err(io::Error::from)
+}
+
+/// Takes these signals from their handlers: from here on they are read, with who sent them. Before any thread is started, since
+/// threads inherit what is blocked; children get an empty mask ([`lead_session`]).
+pub fn signals(of: &[Signal]) -> io::Result<SignalFd> {
+    let set: SigSet = of.iter().copied().collect();
+    set.thread_block()?;
+    Ok(SignalFd::with_flags(
+        &set,
+        SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC,
+    )?)
+}
+
+/// As [`polled`].
+pub fn polled_signals(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
+    register(signals)
 }
 
 impl Pty {
@@ -91,18 +114,23 @@ impl Pty {
 }
 
 /// Makes the child the leader of its own session, so that one signal reaches everything it starts; with `terminal`, its
-/// stdin becomes the controlling terminal.
+/// stdin becomes the controlling terminal. It blocks no signal, and may fill half of what its user may have pending: a user
+/// whose queue is full is sent signals without their sender, and the agent, of the same user, must know it
+/// ([`crate::lab::signals`]).
 pub fn lead_session(command: &mut Command, terminal: bool) {
     let in_child = move || {
         nix::unistd::setsid()?;
         if terminal {
             take_terminal()?;
         }
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+        let (pending, _) = getrlimit(Resource::RLIMIT_SIGPENDING)?;
+        setrlimit(Resource::RLIMIT_SIGPENDING, pending / 2, pending / 2)?;
         Ok(())
     };
     #[expect(
         unsafe_code,
-        reason = "runs between fork and exec; calls setsid and ioctl only, which are async-signal-safe"
+        reason = "runs between fork and exec; calls setsid, ioctl, sigprocmask, getrlimit and setrlimit only, which are system calls"
     )]
     unsafe {
         command.pre_exec(in_child);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// The reconciler may be inside a runtime call, which a slow engine answers in seconds; what it does is repeatable.
 const TASKS_SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
-/// Hubs seal the recording's last chunk: one upload of at most 1 MiB each, in parallel.
+/// Hubs seal the recording's last chunk: one upload of about 2 MiB at most each (`CHUNK_BYTES`), in parallel.
 pub(crate) const HUBS_SHUTDOWN_MAX: Duration = Duration::from_secs(15);
 
 /// The longest that [`crate::App::run`] takes after its `cancel`: tasks and hubs end side by side.

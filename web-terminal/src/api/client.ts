@@ -10,6 +10,12 @@ import type { TimeNotice } from '../protocol/messages';
 const BASE = '/api/v1';
 /** The bearer is rotated when less than this is left: a class may be offline for a while and still come back. */
 const ROTATE_BEFORE_S = 300;
+/**
+ * What a terminal cannot open without (a ticket, a bearer that holds) is answered by then or asked again: a connection that died without
+ * a word, under a laptop that slept, never answers. TCP, TLS and the request are four round trips, which at 2 s each, a bad satellite link,
+ * take 8 s; 2 s more are for the server.
+ */
+const ANSWER_WITHIN_MS = 10_000;
 
 /** A refused or failed request. `code` is public; `network` means that no answer came. */
 export class ApiError extends Error {
@@ -153,7 +159,7 @@ export const dialWall = (course: string) => dial({ scope: 'wall', course }, '/wa
 async function dial(scope: Record<string, string>, path: string, protocol: string): Promise<Socket> {
   let ticket: string;
   try {
-    ({ ticket } = await request<{ ticket: string }>('POST', '/tickets', scope));
+    ({ ticket } = await request<{ ticket: string }>('POST', '/tickets', scope, true, ANSWER_WITHIN_MS));
   } catch (error) {
     if (error instanceof ApiError) {
       if (error.status === 401) throw new DialRefused('signed-out');
@@ -167,23 +173,26 @@ async function dial(scope: Record<string, string>, path: string, protocol: strin
   return new WebSocket(url, protocol) as unknown as Socket;
 }
 
-async function request<R>(method: string, path: string, body?: unknown, signed = true): Promise<R> {
-  const answer = await fetchRaw(method, path, body, signed);
+async function request<R>(method: string, path: string, body?: unknown, signed = true, withinMs?: number): Promise<R> {
+  const answer = await fetchRaw(method, path, body, signed, withinMs);
   return (await answer.json()) as R;
 }
 
-async function fetchRaw(method: string, path: string, body?: unknown, signed = true): Promise<Response> {
+async function fetchRaw(method: string, path: string, body?: unknown, signed = true, withinMs?: number): Promise<Response> {
   if (signed) await rotateIfDue();
-  return send(method, path, body, signed ? load()?.bearer : undefined);
+  return send(method, path, body, signed ? load()?.bearer : undefined, withinMs);
 }
 
-async function send(method: string, path: string, body: unknown, bearer: string | undefined): Promise<Response> {
+/** Without `withinMs` an answer may take as long as it takes: a statement of a large course is no quick one. */
+async function send(method: string, path: string, body: unknown, bearer: string | undefined, withinMs?: number): Promise<Response> {
   const headers: Record<string, string> = {};
   if (bearer) headers['authorization'] = `Bearer ${bearer}`;
   if (body !== undefined) headers['content-type'] = 'application/json';
+  // Its time covers the body too.
+  const signal = withinMs === undefined ? null : AbortSignal.timeout(withinMs);
   let answer: Response;
   try {
-    answer = await fetch(BASE + path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+    answer = await fetch(BASE + path, { method, headers, body: body === undefined ? null : JSON.stringify(body), signal });
   } catch {
     throw new ApiError(0, 'network', 'no answer');
   }
@@ -206,7 +215,7 @@ function rotateIfDue(): Promise<void> {
   const stored = load();
   if (!stored || stored.expires_at - Date.now() / 1000 > ROTATE_BEFORE_S) return Promise.resolve();
   if (stored.ends_at != null && stored.expires_at >= stored.ends_at) return Promise.resolve();
-  rotating ??= send('POST', '/token/rotate', {}, stored.bearer)
+  rotating ??= send('POST', '/token/rotate', {}, stored.bearer, ANSWER_WITHIN_MS)
     .then(async (answer) => save({ ...stored, ...((await answer.json()) as T.Signed) }))
     .catch(() => {})
     .finally(() => (rotating = null));

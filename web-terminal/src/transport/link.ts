@@ -52,6 +52,8 @@ const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 5_000;
 /** After the device woke or the network came back, the question is asked at once and less patience is needed. */
 const PROBE_WITHIN_MS = 2_500;
+/** A dial that gives no socket: what it asks first (a bearer's rotation, a ticket) is cut after 10 s each by who asks. */
+const DIAL_WITHIN_MS = 20_000;
 /** A socket that does not open: proxies that swallow upgrades. */
 const OPEN_WITHIN_MS = 10_000;
 
@@ -61,6 +63,8 @@ export class Link {
   #attempt = 0;
   #round = 0;
   #heard = 0;
+  /** When the attempt under way began. */
+  #dialled = 0;
   /** Silence is proof of a dead peer only when it answers pings. */
   #answers: boolean;
   #goAwayMs: number | null = null;
@@ -85,12 +89,15 @@ export class Link {
     return true;
   }
 
-  /** The network may have changed: connect now if waiting, ask for a sign of life if open. */
+  /** The network may have changed: connect now if waiting or at it for too long, ask for a sign of life if open. */
   nudge(): void {
-    if (this.#state.name === 'waiting') {
+    const { name } = this.#state;
+    // What was asked before a sleep is answered by nobody. Only a young attempt is left alone: nudges come in twos and threes.
+    const stuck = name === 'connecting' && this.options.clock.now() - this.#dialled >= PROBE_WITHIN_MS;
+    if (name === 'waiting' || stuck) {
       this.#attempt = 0;
       void this.#dial();
-    } else if (this.#state.name === 'open') {
+    } else if (name === 'open') {
       // Where nobody answers pings, a fresh socket is the only sure sign of life.
       if (this.#answers) this.#ping(PROBE_WITHIN_MS);
       else this.#lost();
@@ -113,7 +120,9 @@ export class Link {
   async #dial(): Promise<void> {
     this.#drop();
     const round = ++this.#round;
+    this.#dialled = this.options.clock.now();
     this.#enter({ name: 'connecting', attempt: this.#attempt });
+    const inTime = this.#later(DIAL_WITHIN_MS, () => this.#lost());
     let socket: Socket;
     try {
       socket = await this.options.dial();
@@ -122,6 +131,8 @@ export class Link {
       if (error instanceof DialRefused) this.close(error.why);
       else this.#retry();
       return;
+    } finally {
+      inTime();
     }
     if (round !== this.#round) {
       socket.close();
@@ -203,13 +214,14 @@ export class Link {
     socket.close();
   }
 
-  #later(ms: number, run: () => void): void {
+  #later(ms: number, run: () => void): () => void {
     // Timers of a socket die with it; spent ones are forgotten so that a long-lived socket does not collect them.
     const cancel = this.options.clock.after(ms, () => {
       this.#cancel = this.#cancel.filter((other) => other !== cancel);
       run();
     });
     this.#cancel.push(cancel);
+    return cancel;
   }
 
   #enter(state: LinkState): void {

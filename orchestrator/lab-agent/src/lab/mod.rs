@@ -5,6 +5,7 @@ pub mod descendants;
 mod files;
 pub mod process;
 pub mod reaper;
+pub mod signals;
 
 pub use files::rebase;
 

@@ -197,6 +197,58 @@ async fn sigterm_is_an_orderly_stop_and_no_end_of_the_lab_by_itself() {
     assert_eq!(status.code(), Some(0));
 }
 
+/// In a lab without namespaces of its own the learner's programs may signal the agent, and an end that nobody asked for is not billed.
+#[tokio::test]
+async fn what_a_console_signals_to_the_agent_ends_no_lab() {
+    // a shell that stays, one that is gone when the signal is read, one in a session of its own, and one whose parent is gone
+    let typed = "agent=$PPID; said=$(mktemp -u); kill -TERM $agent; sh -c \"kill -TERM $agent\"; \
+                 setsid sh -c \"kill -TERM $agent\"; sh -c \"sh -c 'kill -TERM $agent; mkfifo $said' & exit\"; \
+                 until [ -e $said ]; do sleep 0.01; done; rm $said; echo done; sleep 1000";
+    let mut sandbox = Sandbox::start(&script(typed));
+    let mut client = sandbox.ready().await;
+    client.shows("done\r\n").await;
+    let pid = sandbox.agent.id().unwrap() as i32;
+    // of two that are pending at once the kernel keeps the first
+    while pending(pid) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT).unwrap();
+    let stopping = client
+        .record(|e| matches!(e, Event::Lab(LabEvent::Stopping { .. })))
+        .await;
+    // the first reason counts
+    let reason = "sigint".into();
+    assert_eq!(stopping.event, Event::Lab(LabEvent::Stopping { reason }));
+    let offset = client.journal_end();
+    client.send(&AgentFrame::Durable { epoch: 1, offset }).await;
+    let status = tokio::time::timeout(SOON, sandbox.agent.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+/// Whether a signal waits for the process.
+fn pending(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let set = status.lines().find_map(|l| l.strip_prefix("ShdPnd:")).unwrap();
+    set.trim().bytes().any(|b| b != b'0')
+}
+
+/// The agent blocks the signals that it reads. And a signal of a user whose queue is full comes without its sender: a learner who could
+/// fill it would be taken for whoever runs the sandbox.
+#[tokio::test]
+async fn what_runs_in_a_lab_blocks_no_signal_and_cannot_fill_the_agents_queue() {
+    let sandbox = Sandbox::start(&script("grep SigBlk /proc/self/status; echo $(ulimit -i).; sleep 1000"));
+    let mut client = sandbox.ready().await;
+    client.shows(".\r\n").await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", sandbox.agent.id().unwrap())).unwrap();
+    let line = limits
+        .lines()
+        .find_map(|l| l.strip_prefix("Max pending signals"))
+        .unwrap();
+    let of_agent: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
+    let shown = String::from_utf8(client.output(0)).unwrap();
+    assert_eq!(shown, format!("SigBlk:\t0000000000000000\r\n{}.\r\n", of_agent / 2));
+}
+
 #[tokio::test]
 async fn a_frozen_lab_stands_still_until_it_is_thawed() {
     let sandbox = Sandbox::start(&script("i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"));
@@ -233,6 +285,49 @@ async fn a_frozen_lab_stands_still_until_it_is_thawed() {
     client.until(|c| c.refused == ["frozen"]).await;
     client.say(&ToAgent::Thaw).await;
     client.until(|c| c.output_len() > at + 20).await;
+}
+
+#[tokio::test]
+async fn a_check_that_was_stopped_with_its_lab_is_tried_again_when_the_lab_goes_on() {
+    let mut lab = script("sleep 100");
+    lab.files = vec![file("/lab/tries", "")];
+    // the first try ends by the freeze alone: stopped, it runs out of its time
+    let once = "echo $$ >> $LAB_ROOT/lab/tries; [ $(wc -l < $LAB_ROOT/lab/tries) -gt 1 ] || exec sleep 1000";
+    lab.checks = vec![check("slow", once, 3000)];
+    let sandbox = Sandbox::start(&lab);
+    let mut client = sandbox.ready().await;
+    client
+        .say(&ToAgent::Check {
+            request: 1,
+            checks: vec![],
+        })
+        .await;
+    let tries = sandbox.dir.path().join("root/lab/tries");
+    let begun = || {
+        std::fs::read_to_string(&tries)
+            .unwrap()
+            .lines()
+            .next()
+            .map(str::to_owned)
+    };
+    let pid = loop {
+        match begun() {
+            Some(pid) => break pid,
+            None => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    };
+    client.say(&ToAgent::Freeze).await;
+    // killed and collected, while the lab stands still
+    while std::path::Path::new(&format!("/proc/{pid}")).exists() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    client.say(&ToAgent::Thaw).await;
+    client.until(|c| c.done == [1]).await;
+    let outcomes = client.records.iter().filter_map(|r| match &r.event {
+        Event::Check(o) => Some((o.passed, o.points)),
+        _ => None,
+    });
+    assert_eq!(outcomes.collect::<Vec<_>>(), [(true, 3)]);
 }
 
 #[tokio::test]

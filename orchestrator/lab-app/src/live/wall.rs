@@ -71,7 +71,7 @@ impl Wall {
         })
     }
 
-    /// First all cards of a course, then what changes, at most once a second. Drop the receiver to stop.
+    /// First all cards of a course, then what changes, at most every 500 ms. Drop the receiver to stop.
     pub fn subscribe(&self, course: CourseId) -> mpsc::Receiver<WallUpdate> {
         let shared = self.shared(course);
         let (updates, receiver) = mpsc::channel(UPDATE_QUEUE);

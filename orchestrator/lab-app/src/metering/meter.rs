@@ -129,7 +129,8 @@ impl<H: SessionHubs> Meter<H> {
         let leads = leads?;
         if !leads {
             let due = self.followed_at.is_none_or(|at| now >= at.plus(TOUCH_EVERY));
-            if !due || self.hubs.here().is_empty() {
+            let nothing_here = self.hubs.here().is_empty() && !self.hubs.keeps_news();
+            if !due || nothing_here {
                 return Ok(());
             }
             self.followed_at = Some(now);
@@ -139,9 +140,12 @@ impl<H: SessionHubs> Meter<H> {
             limit: LIVE_MAX,
             ..SessionFilter::default()
         };
+        let asked_us = self.ports.clock.monotonic_us();
         let sessions = self.ports.store.session_list(&live).await?;
         let live: HashSet<SessionId> = sessions.iter().map(|s| s.id).collect();
         self.watched.retain(|id, _| live.contains(id));
+        // a meter tells of sessions that have no hub here: nobody else knows when these are over
+        self.hubs.forget_told(&live, asked_us);
         if leads {
             let held = sessions.iter().map(|s| s.held_secs).sum();
             self.metrics.ledger_held_seconds.set(held);

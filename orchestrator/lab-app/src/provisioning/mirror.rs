@@ -42,12 +42,7 @@ impl<H: SessionHubs> Reconciler<H> {
             match live.remove(&id) {
                 Some(_) if !wanted => self.release(id),
                 Some(session) => self.follow(&session, turns.get(&id).copied()),
-                // it is over, or, when it was made after the list was read, it is there
-                None => match self.ports.store.session_get(id).await? {
-                    Some(session) if session.state.is_over() => self.over(&session),
-                    Some(_) => {}
-                    None => self.release(id),
-                },
+                None => self.close_stray(id).await?,
             }
         }
         Ok(())
@@ -98,7 +93,7 @@ impl<H: SessionHubs> Reconciler<H> {
     }
 
     /// Nobody looks at the session here: whoever comes next starts a hub again.
-    fn release(&mut self, session: SessionId) {
+    pub(super) fn release(&mut self, session: SessionId) {
         self.memory.entry(session).or_default().busy = true;
         self.start(operation::release(Arc::clone(&self.hubs), session));
     }

@@ -167,6 +167,8 @@ impl<H: SessionHubs> Reconciler<H> {
         if self.idle {
             return self.mirror().await;
         }
+        // read before the sessions: the session of each hub was in the store before it
+        let here = self.hubs.here();
         // read after the list that is looked at, so that every sandbox in it had its session in the store before
         let filter = SessionFilter {
             live: true,
@@ -199,7 +201,27 @@ impl<H: SessionHubs> Reconciler<H> {
                 Err(error) => self.count(&error),
             }
         }
+        for (id, _) in here {
+            let busy = self.memory.get(&id).is_some_and(|m| m.busy);
+            if !busy
+                && !ids.contains(&id)
+                && let Err(error) = self.close_stray(id).await
+            {
+                self.count(&error);
+            }
+        }
         self.ask_list();
+        Ok(())
+    }
+
+    /// Closes a hub whose session was not among the live ones: one that is over, whose hub an attach made again while it was closed.
+    pub(super) async fn close_stray(&mut self, id: SessionId) -> Result<(), AppError> {
+        match self.ports.store.session_get(id).await? {
+            Some(session) if session.state.is_over() => self.over(&session),
+            // made after the list was read
+            Some(_) => {}
+            None => self.release(id),
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use crate::terminal::{HubStatus, Hubs};
 use async_trait::async_trait;
 use lab_core::{SessionId, terminal::ToBrowser};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 use tokio::sync::Notify;
 
 /// The hubs of this process, seen from the reconciler and the meter.
@@ -23,6 +23,11 @@ pub trait SessionHubs: Send + Sync + 'static {
     fn changed(&self) -> Arc<Notify>;
     /// News for every browser of the session; the last of a kind is kept for those that come later.
     fn tell(&self, session: SessionId, news: ToBrowser);
+    /// Whether anything is kept for those that come later.
+    fn keeps_news(&self) -> bool;
+    /// Forgets what is kept of sessions that are not `live`, by a list that was asked for at this monotonic time; what was told since
+    /// stays.
+    fn forget_told(&self, live: &HashSet<SessionId>, asked_us: u64);
     /// Asks the agent to stop the lab's processes where they are, or to let them go on. [`HubStatus::frozen`] tells when it was told.
     fn freeze(&self, session: SessionId, frozen: bool);
     /// Asks the agent to end the lab and waits until its last record is durable; returns soon when there is no agent.
@@ -51,6 +56,12 @@ impl SessionHubs for Hubs {
     }
     fn tell(&self, session: SessionId, news: ToBrowser) {
         Hubs::tell(self, session, news);
+    }
+    fn keeps_news(&self) -> bool {
+        Hubs::keeps_news(self)
+    }
+    fn forget_told(&self, live: &HashSet<SessionId>, asked_us: u64) {
+        Hubs::forget_told(self, live, asked_us);
     }
     fn freeze(&self, session: SessionId, frozen: bool) {
         Hubs::freeze(self, session, frozen);

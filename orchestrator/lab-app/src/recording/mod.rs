@@ -3,7 +3,7 @@
 //! ```text
 //!            feed                  put              append (SQL)           durable
 //!  hub ───────────────► pending ─────────► blob ─────────────────► chunk ────────────► agent may drop its copy
-//!    validated records   ≤ 4 MiB   key = range      start = end, epoch ≥ last, chain
+//!    validated records   ≤ 8 MiB   key = range      start = end, epoch ≥ last, chain
 //! ```
 //! The chunk's row is the truth. A crash after *put* leaves an object nobody names (removed when the recording is closed); a
 //! crash after *append* is found by reading the recording's end again; a crash after *durable* loses nothing. Two recorders

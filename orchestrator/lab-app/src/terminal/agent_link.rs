@@ -5,7 +5,7 @@
 //!  Off ─────────────► Connecting ───────────► Up ──┐ closed, silent for 15 s, out of protocol
 //!   ▲                  ▲      │ failed             │
 //!   │ stop             │      ▼                    │
-//!   └───────────────── Waiting ◄───────────────────┘   50 ms → 5 s, full jitter
+//!   └───────────────── Waiting ◄───────────────────┘   50 ms → 5 s, full jitter; from 50 ms again after a message that was in protocol
 //! ```
 //! Polled by the hub's own task: no task and no queue of its own beyond the messages that wait for the line. Everything is
 //! cancel-safe, so that the hub may turn to a browser between any two bytes.
@@ -23,7 +23,6 @@ use std::{
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_tungstenite::{
@@ -32,7 +31,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
 
-use crate::Ports;
+use crate::{Ports, tasks::part_of};
 
 type Socket = WebSocketStream<Compat<Box<dyn ByteStream>>>;
 
@@ -114,7 +113,7 @@ pub(super) struct AgentLink {
     ports: Ports,
     sandbox: SandboxId,
     state: State,
-    /// Failed attempts in a row.
+    /// Attempts in a row that came to nothing: no welcome, or none of what should follow it.
     failures: u32,
     met: bool,
 }
@@ -158,6 +157,12 @@ impl AgentLink {
         matches!(&self.state, State::Up(line) if line.queued_bytes > LINK_QUEUE_BYTES)
     }
 
+    /// What came over this line was in protocol. A welcome alone proves nothing: after one that is followed by nonsense, each time, the
+    /// next attempt would come at once for ever.
+    pub fn proven(&mut self) {
+        self.failures = 0;
+    }
+
     /// The hub did not listen for a while, for reasons of its own: that was not the agent's silence.
     pub fn excuse(&mut self) {
         if let State::Up(line) = &mut self.state {
@@ -198,7 +203,6 @@ impl AgentLink {
                 }
                 State::Connecting(attempt) => match ready!(attempt.poll_unpin(cx)) {
                     Ok((socket, welcome)) => {
-                        self.failures = 0;
                         self.met = true;
                         self.state = State::Up(Box::new(Line {
                             socket,
@@ -224,9 +228,7 @@ impl AgentLink {
         let longest = if self.met { BACKOFF_MAX } else { BACKOFF_UNMET };
         let most = BACKOFF_FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures += 1;
-        let dice = self.ports.entropy.bytes32();
-        let part = u32::from_be_bytes([dice[0], dice[1], dice[2], dice[3]]);
-        let pause = Duration::from_micros((most.as_micros() as u64).saturating_mul(u64::from(part)) >> 32);
+        let pause = part_of(most, self.ports.entropy.as_ref());
         self.state = State::Waiting(Box::pin(sleep_until(Instant::now() + pause)));
         LinkEvent::Down(why)
     }

@@ -6,7 +6,7 @@ use super::{
     hub::{Ends, Hub, HubCommand, HubParts},
     limits::{COMMAND_QUEUE, STOP_WITHIN},
 };
-use crate::{AppError, Metrics, Ports, Settings};
+use crate::{AppError, Metrics, Ports, Settings, tasks::part_of};
 use lab_core::{
     SessionId, TerminalIndex,
     agent::SnapshotFrame,
@@ -14,7 +14,7 @@ use lab_core::{
     terminal::{SessionNotice, TimeNotice, ToBrowser},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -38,7 +38,7 @@ struct Handle {
     commands: mpsc::Sender<HubCommand>,
     status: watch::Receiver<HubStatus>,
     glance: watch::Receiver<Glance>,
-    task: Option<JoinHandle<()>>,
+    task: JoinHandle<()>,
     /// When it was last asked for.
     used_at: Instant,
 }
@@ -46,16 +46,15 @@ struct Handle {
 impl Drop for Handle {
     /// A handle that nobody waits for takes its task along: there are no detached tasks.
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
+        self.task.abort();
     }
 }
 
-#[derive(Default)]
 struct Told {
     session: Option<SessionNotice>,
     time: Option<TimeNotice>,
+    /// Monotonic time of the last of them.
+    at_us: u64,
 }
 
 /// See the module's doc.
@@ -65,7 +64,7 @@ pub struct Hubs {
     metrics: Metrics,
     changed: Arc<Notify>,
     hubs: Mutex<HashMap<SessionId, Handle>>,
-    /// What late joiners must know; outlives a hub's restart.
+    /// What late joiners must know; outlives a hub's restart. One entry a live session, once [`Hubs::forget_told`] has looked.
     told: Mutex<HashMap<SessionId, Told>>,
 }
 
@@ -99,9 +98,7 @@ impl Hubs {
 
     fn commands(&self, session: SessionId) -> mpsc::Sender<HubCommand> {
         let mut hubs = self.hubs();
-        let alive = hubs
-            .get_mut(&session)
-            .filter(|h| h.task.as_ref().is_some_and(|t| !t.is_finished()));
+        let alive = hubs.get_mut(&session).filter(|h| !h.task.is_finished());
         if let Some(handle) = alive {
             handle.used_at = Instant::now();
             return handle.commands.clone();
@@ -129,12 +126,11 @@ impl Hubs {
                 let _ = commands.try_send(HubCommand::Tell(Box::new(notice)));
             }
         }
-        let task = Some(tokio::spawn(run(parts)));
         let handle = Handle {
             commands: commands.clone(),
             status: status_seen,
             glance: glance_seen,
-            task,
+            task: tokio::spawn(run(parts)),
             used_at: Instant::now(),
         };
         hubs.insert(session, handle);
@@ -212,14 +208,7 @@ impl Hubs {
 
     /// News for every browser of a session. The last of session and time are kept for those who come later.
     pub fn tell(&self, session: SessionId, notice: ToBrowser) {
-        {
-            let mut told = self.told();
-            match &notice {
-                ToBrowser::Session(s) => told.entry(session).or_default().session = Some(s.clone()),
-                ToBrowser::Time(t) => told.entry(session).or_default().time = Some(t.clone()),
-                _ => {}
-            }
-        }
+        self.keep(session, &notice);
         let commands = self.hubs().get(&session).map(|h| h.commands.clone());
         if let Some(commands) = commands
             && commands.try_send(HubCommand::Tell(Box::new(notice))).is_err()
@@ -227,6 +216,37 @@ impl Hubs {
             // the hub ends, or is 64 commands behind: the next notice says more than this one
             self.metrics.errors_total.with_label_values(&["hub-behind"]).inc();
         }
+    }
+
+    fn keep(&self, session: SessionId, notice: &ToBrowser) {
+        let at_us = self.ports.clock.monotonic_us();
+        let (said, time) = match notice {
+            ToBrowser::Session(said) => (Some(said.clone()), None),
+            ToBrowser::Time(time) => (None, Some(time.clone())),
+            _ => return,
+        };
+        let mut told = self.told();
+        let known = told.remove(&session);
+        let (said_before, time_before) = known.map_or((None, None), |t| (t.session, t.time));
+        told.insert(
+            session,
+            Told {
+                session: said.or(said_before),
+                time: time.or(time_before),
+                at_us,
+            },
+        );
+    }
+
+    /// Whether anything is kept for those who come later.
+    pub fn keeps_news(&self) -> bool {
+        !self.told().is_empty()
+    }
+
+    /// Forgets what is kept of sessions that are not `live`, by a list that was asked for at this monotonic time. What was told since may
+    /// be of a session that began since.
+    pub fn forget_told(&self, live: &HashSet<SessionId>, asked_us: u64) {
+        self.told().retain(|id, t| live.contains(id) || t.at_us >= asked_us);
     }
 
     /// Stops a lab's processes where they are, or lets them go on; [`HubStatus::frozen`] tells when its agent was told.
@@ -237,7 +257,7 @@ impl Hubs {
         }
     }
 
-    /// Ends the lab and waits, at most 10 s, until the journal's last record is durable.
+    /// Ends the lab and waits until the journal's last record is durable. The reconciler cuts the wait at its own `STOP_LAB_MAX` of 8 s.
     pub async fn stop_lab(&self, session: SessionId, reason: &str) {
         let commands = self.hubs().get(&session).map(|h| h.commands.clone());
         let Some(commands) = commands else { return };
@@ -247,7 +267,7 @@ impl Hubs {
             reply,
         };
         if commands.send(stop).await.is_ok() {
-            // the hub keeps the time itself; this covers one that has not been loaded
+            // the hub keeps the time itself; this covers one that has not been loaded, for callers without a time of their own
             let _ = timeout(STOP_WITHIN * 2, stopped).await;
         }
     }
@@ -271,9 +291,7 @@ impl Hubs {
         let ends = handles.into_iter().map(|handle| async {
             // nobody notices the end of a hub without tabs
             let attached = handle.glance.borrow().attached > 0;
-            let dice = self.ports.entropy.bytes32();
-            let part = u32::from_be_bytes([dice[0], dice[1], dice[2], dice[3]]);
-            let pause = GO_AWAY_SPREAD.mul_f64(f64::from(part) / f64::from(u32::MAX));
+            let pause = part_of(GO_AWAY_SPREAD, self.ports.entropy.as_ref());
             sleep(if attached { pause } else { Duration::ZERO }).await;
             end(handle, HubCommand::GoAway).await;
         });
@@ -281,10 +299,10 @@ impl Hubs {
     }
 }
 
+/// Sends the last command and waits for the end. Who stops waiting drops the handle, and the task ends with it.
 async fn end(mut handle: Handle, command: HubCommand) {
-    let Some(task) = handle.task.take() else { return };
     let _ = handle.commands.send(command).await;
-    if let Err(e) = task.await
+    if let Err(e) = (&mut handle.task).await
         && e.is_panic()
     {
         tracing::error!("a hub panicked");
@@ -320,4 +338,36 @@ async fn run(mut parts: HubParts) {
         }
     };
     Hub::new(parts, loaded).run(early).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hub that obeys nothing, and a channel that closes when its task is gone.
+    fn deaf() -> (Handle, oneshot::Receiver<()>) {
+        let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
+        let (alive, gone) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let _kept = (inbox, alive);
+            std::future::pending::<()>().await;
+        });
+        let handle = Handle {
+            commands,
+            status: watch::channel(HubStatus::default()).1,
+            glance: watch::channel(Glance::default()).1,
+            task,
+            used_at: Instant::now(),
+        };
+        (handle, gone)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hub_whose_end_is_waited_for_no_longer_does_not_run_on() {
+        let (handle, gone) = deaf();
+        let waited = timeout(Duration::from_secs(15), end(handle, HubCommand::GoAway)).await;
+        assert!(waited.is_err(), "it obeys nothing");
+        let gone = timeout(Duration::from_secs(1), gone).await;
+        assert!(gone.expect("the task runs on, detached").is_err());
+    }
 }

@@ -27,6 +27,7 @@ const WRITES_MAX: usize = 256;
 
 impl Hub {
     pub(super) fn on_link(&mut self, event: LinkEvent) {
+        let heard = matches!(event, LinkEvent::Frame(_) | LinkEvent::Text(_));
         match event {
             LinkEvent::Up(welcome) => self.on_up(&welcome),
             LinkEvent::Down(why) => self.on_down(&why),
@@ -47,6 +48,10 @@ impl Hub {
             }
             LinkEvent::Text(FromAgent::Refused { code, .. }) => self.on_refused(&code),
             LinkEvent::Text(FromAgent::Welcome(_)) => self.break_off(LinkError::Protocol("a second welcome".into())),
+        }
+        // what was out of protocol has ended the line
+        if heard && self.link.is_up() {
+            self.link.proven();
         }
     }
 

@@ -5,7 +5,7 @@ use lab_app::{
     Metrics, Ports, Settings,
     metering::Meter,
     provisioning::{Pools, Reconciler, SessionHubs},
-    terminal::HubStatus,
+    terminal::{HubStatus, Hubs},
 };
 use lab_core::{
     CourseId, GrantId, LabId, PlanId, SessionId, Subject,
@@ -17,7 +17,7 @@ use lab_core::{
 };
 use lab_testkit::{FakeBlobs, FakeEntropy, FakeRuntime, FakeStore, ManualClock};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -137,6 +137,10 @@ impl SessionHubs for ScriptedHubs {
     fn tell(&self, session: SessionId, news: ToBrowser) {
         self.told.lock().unwrap().push((session, news));
     }
+    fn keeps_news(&self) -> bool {
+        false
+    }
+    fn forget_told(&self, _live: &HashSet<SessionId>, _asked_us: u64) {}
     fn freeze(&self, session: SessionId, frozen: bool) {
         if let Some(status) = self.statuses.lock().unwrap().get_mut(&session) {
             status.frozen = Some(frozen);
@@ -233,6 +237,16 @@ impl Desk {
     /// As [`Desk::restart`], of the pools alone.
     pub fn restart_pools(&mut self) {
         self.pools = Pools::new(self.ports.clone(), self.settings.clone(), self.metrics.clone());
+    }
+
+    /// Hubs that are no script, and a meter that knows those.
+    pub fn real_hubs(&self) -> (Arc<Hubs>, Meter<Hubs>) {
+        let all = || (self.ports.clone(), self.settings.clone(), self.metrics.clone());
+        let (ports, settings, metrics) = all();
+        let hubs = Hubs::new(ports, settings, metrics);
+        let (ports, settings, metrics) = all();
+        let meter = Meter::new(ports, settings, metrics, Arc::clone(&hubs), Arc::default());
+        (hubs, meter)
     }
 
     /// Everything the pools have to do now, with lists of the runtime and looks at the agents in between.

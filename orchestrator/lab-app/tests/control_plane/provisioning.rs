@@ -281,3 +281,26 @@ async fn a_sandbox_without_a_session_is_dropped_once_it_is_ten_seconds_old() {
     let left = desk.runtime.sandbox_list().await.unwrap();
     assert_eq!(left.iter().map(|s| s.session).collect::<Vec<_>>(), [kept]);
 }
+
+/// An attach that read the session before its end makes a hub again while the old one is closed.
+#[tokio::test]
+async fn a_hub_of_no_live_session_is_closed_by_who_leads_too() {
+    let mut desk = Desk::new(4).await;
+    let (over, running) = (desk.ready("ada", 3600).await, desk.ready("ben", 3600).await);
+    stop(&desk, over).await;
+    desk.settle().await;
+    assert_eq!(desk.state(over).await, "ended:learner-stopped");
+    let unknown = SessionId(uuid::Uuid::from_u128(99));
+    desk.hubs.says(over, |_| {});
+    desk.hubs.says(unknown, |_| {});
+    desk.hubs.forget_told();
+    desk.settle().await;
+    assert!(!desk.hubs.followed(over) && !desk.hubs.followed(unknown));
+    assert_eq!(
+        desk.hubs.last_notice(over).unwrap().state,
+        "ended",
+        "its tabs are told why"
+    );
+    assert!(desk.hubs.followed(running));
+    assert_eq!(desk.state(running).await, "ready");
+}

@@ -8,7 +8,7 @@ use lab_core::{
     provisioning::{EndReason, PoolSettings},
 };
 use lab_testkit::Strike;
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -17,6 +17,14 @@ async fn led_elsewhere(desk: &Desk, lease: &str) {
     let now = desk.clock.now();
     let taken = desk.store.lease_take(lease, "another", now, 60 * MINUTE).await.unwrap();
     assert!(taken.is_some(), "{lease} was free");
+}
+
+async fn stop(desk: &Desk, id: SessionId) {
+    let session = desk.session(id).await;
+    let (store, now) = (desk.store.as_ref(), desk.clock.now());
+    lab_app::provisioning::request_stop(store, session, EndReason::LearnerStopped, "learner", now)
+        .await
+        .unwrap();
 }
 
 /// A session that the other replica made ready, with a hub here.
@@ -36,11 +44,7 @@ async fn who_is_attached_to_a_replica_that_does_not_lead_hears_what_the_leader_d
     desk.hubs.forget_told();
     desk.reconciler.activate().await.unwrap();
     assert_eq!(desk.hubs.last_notice(id).unwrap().state, "ready");
-    let session = desk.session(id).await;
-    let (store, now) = (desk.store.as_ref(), desk.clock.now());
-    lab_app::provisioning::request_stop(store, session, EndReason::LearnerStopped, "learner", now)
-        .await
-        .unwrap();
+    stop(&desk, id).await;
     desk.reconciler.settle().await.unwrap();
     assert_eq!(desk.hubs.last_notice(id).unwrap().state, "stopping");
     assert_eq!(
@@ -55,11 +59,7 @@ async fn a_session_that_ended_elsewhere_is_told_and_its_hub_closed() {
     let mut desk = Desk::new(4).await;
     let id = desk.ready("ada", 3600).await;
     desk.hubs.stops_at(id, 5_000_000);
-    let session = desk.session(id).await;
-    let (store, now) = (desk.store.as_ref(), desk.clock.now());
-    lab_app::provisioning::request_stop(store, session, EndReason::LearnerStopped, "learner", now)
-        .await
-        .unwrap();
+    stop(&desk, id).await;
     desk.settle().await;
     // a replica that heard nothing of it
     desk.restart();
@@ -179,4 +179,42 @@ async fn who_cannot_ask_whether_it_leads_shows_no_number_either() {
     desk.meter.tick().await.unwrap_err();
     desk.pools.tick().await.unwrap_err();
     assert_eq!(gauges(&desk), (0, 0, 0, 0));
+}
+
+/// Leads the metering, or did, and nothing else: no reconciler here hears of the end.
+#[tokio::test]
+async fn a_meter_without_hubs_keeps_nothing_of_sessions_that_are_over() {
+    for leads in [true, false] {
+        let mut desk = Desk::new(4).await;
+        let id = desk.ready("ada", 3600).await;
+        let (hubs, mut meter) = desk.real_hubs();
+        meter.tick().await.unwrap();
+        assert!(hubs.keeps_news(), "the time left is kept for who attaches here");
+        stop(&desk, id).await;
+        desk.settle().await;
+        assert_eq!(desk.state(id).await, "ended:learner-stopped");
+        desk.pass(MINUTE);
+        if !leads {
+            led_elsewhere(&desk, "meter").await;
+        }
+        meter.tick().await.unwrap();
+        assert!(!hubs.keeps_news(), "an entry for every session that was ever metered");
+    }
+}
+
+#[tokio::test]
+async fn news_of_a_session_that_began_after_the_list_was_asked_for_are_kept() {
+    let mut desk = Desk::new(4).await;
+    let id = desk.ready("ada", 3600).await;
+    let (hubs, mut meter) = desk.real_hubs();
+    let asked_us = desk.clock.monotonic_us();
+    desk.pass(Duration::from_millis(1));
+    meter.tick().await.unwrap();
+    hubs.forget_told(&HashSet::new(), asked_us);
+    assert!(hubs.keeps_news(), "what was told of {id} is younger than the list");
+    desk.pass(Duration::from_millis(1));
+    hubs.forget_told(&HashSet::from([id]), desk.clock.monotonic_us());
+    assert!(hubs.keeps_news(), "it is live");
+    hubs.forget_told(&HashSet::new(), desk.clock.monotonic_us());
+    assert!(!hubs.keeps_news());
 }

@@ -2,9 +2,12 @@
 
 use super::rig::{Rig, learner, noise, teacher};
 use lab_core::{
+    SandboxId,
     limits::RING_BYTES_MAX,
+    port::Runtime,
     terminal::{FromBrowser, ToBrowser},
 };
+use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
 async fn a_tab_resumes_at_every_offset_with_exactly_the_missing_bytes() {
@@ -248,4 +251,21 @@ async fn frames_out_of_protocol_close_that_tab_only() {
     bad.until("closed", |t| t.closed == Some(4400)).await;
     rig.agent().output(0, b"fine");
     good.until("output", |t| t.end(0) == 4).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_breaks_the_protocol_after_each_welcome_is_dialled_ever_later() {
+    let rig = Rig::unstarted("best-effort").await;
+    let id = SandboxId(rig.session.0);
+    let mut spec = rig.runtime.spec(id).unwrap();
+    spec.agent.terminals.truncate(1);
+    rig.runtime.sandbox_drop(id).await.unwrap();
+    rig.runtime.sandbox_ensure(&spec).await.unwrap();
+    rig.hubs().ensure(rig.session);
+    rig.until("the hub meets the agent", || rig.agent().connections_total() > 0)
+        .await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    // every 25 ms would be 2400
+    let dialled = rig.agent().connections_total();
+    assert!((5..120).contains(&dialled), "{dialled} times in a minute");
 }
