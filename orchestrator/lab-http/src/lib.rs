@@ -40,6 +40,6 @@ mod ws;
 pub use guard::Who;
 pub use openapi::openapi_json;
 pub use routes::{router, routes};
-pub use serve::{CONNECTIONS_MAX, DRAIN_WITHIN, serve, serve_bounded};
+pub use serve::{Bounds, CONNECTIONS_MAX, DRAIN_WITHIN, serve, serve_bounded};
 pub use settings::{HttpSettings, Pace};
 pub use ws::{BridgeOptions, bridge_terminal, socket_limits};

@@ -21,12 +21,16 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 /// From accept, or from the answer before, to the last header of a request. Also ends idle kept-alive connections, so that a
 /// bounded number of them cannot lock everyone else out.
 const HEADERS_WITHIN: Duration = Duration::from_secs(20);
+/// Without a byte taken for so long, whoever asked for an answer does not read it: at 64 kbit/s a full buffer of the kernel's (some 200 KB) drains by
+/// a packet of 1.4 KB every fifth of a second. Of sockets too: who reads again opens another, and is told what it missed.
+const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 /// Read buffer of a connection: headers of at most this size. 16 KiB holds a 4 KiB launch token and all of a browser's headers.
 const BUFFER_BYTES: usize = 16 * 1024;
 /// Sockets and answers have this long after `cancel`; the hub's goodbye comes first in it.
@@ -121,12 +125,30 @@ pub(crate) async fn placed(request: Request, next: Next) -> Result<Response, Api
     Ok(next.run(request).await)
 }
 
-/// Serves until `cancel`, then lets answers and sockets finish, at most [`DRAIN_WITHIN`]. `router` is [`crate::router`]'s.
-pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationToken) -> io::Result<()> {
-    serve_bounded(listener, router, CONNECTIONS_MAX, cancel).await
+/// What keeps one peer from being everybody's trouble.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Connections and sockets at once.
+    pub connections_max: usize,
+    /// See `WRITE_STALL_MAX`; for tests, which wait for it.
+    pub write_stall_max: Duration,
 }
 
-/// [`serve`] with another bound.
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections_max: CONNECTIONS_MAX,
+            write_stall_max: WRITE_STALL_MAX,
+        }
+    }
+}
+
+/// Serves until `cancel`, then lets answers and sockets finish, at most [`DRAIN_WITHIN`]. `router` is [`crate::router`]'s.
+pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationToken) -> io::Result<()> {
+    serve_bounded(listener, router, Bounds::default(), cancel).await
+}
+
+/// [`serve`] with other bounds.
 ///
 /// # Errors
 /// None so far: what fails in accepting is tried again.
@@ -136,11 +158,11 @@ pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationTo
 pub async fn serve_bounded(
     listener: TcpListener,
     router: Router,
-    connections_max: usize,
+    bounds: Bounds,
     cancel: CancellationToken,
 ) -> io::Result<()> {
     let (places, waiting) = (
-        Arc::new(Semaphore::new(connections_max)),
+        Arc::new(Semaphore::new(bounds.connections_max)),
         Arc::new(Semaphore::new(WAITING_MAX)),
     );
     let tasks = TaskTracker::new();
@@ -161,6 +183,7 @@ pub async fn serve_bounded(
                     stop: cancel.clone(),
                     tasks: tasks.clone(),
                     right: Right::new(&places, waits),
+                    write_stall_max: bounds.write_stall_max,
                 };
                 tasks.spawn(connection(stream, peer, Arc::new(door)));
             }
@@ -184,6 +207,7 @@ struct Door {
     stop: CancellationToken,
     tasks: TaskTracker,
     right: Right,
+    write_stall_max: Duration,
 }
 
 impl Door {
@@ -217,7 +241,7 @@ impl Door {
 async fn connection(stream: TcpStream, peer: SocketAddr, door: Arc<Door>) {
     // a keystroke's echo is one small segment: it must not wait for the acknowledgement of the one before
     let _ = stream.set_nodelay(true);
-    let stop = door.stop.clone();
+    let (stop, write_stall_max) = (door.stop.clone(), door.write_stall_max);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -229,7 +253,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, door: Arc<Door>) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(BUFFER_BYTES);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(write_stall_max));
+    let stream = TokioIo::new(Box::pin(stream));
+    let mut connection = pin!(builder.serve_connection(stream, service).with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {

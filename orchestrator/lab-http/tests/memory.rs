@@ -8,7 +8,7 @@
 use axum::{Router, extract::WebSocketUpgrade, routing::get};
 use lab_app::terminal::FromHub;
 use lab_core::terminal::BROWSER_PROTOCOL;
-use lab_http::{BridgeOptions, Pace, bridge_terminal, serve_bounded, socket_limits};
+use lab_http::{Bounds, BridgeOptions, Pace, bridge_terminal, serve_bounded, socket_limits};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -62,7 +62,10 @@ async fn an_idle_socket_costs_little_even_after_a_flood() {
     let server = tokio::spawn(serve_bounded(
         listener,
         Router::new().route("/ws", get(handler)),
-        SOCKETS * 2,
+        Bounds {
+            connections_max: SOCKETS * 2,
+            ..Bounds::default()
+        },
         stop.clone(),
     ));
     // one first, so that what is made once is not counted

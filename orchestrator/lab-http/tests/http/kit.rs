@@ -15,7 +15,7 @@ use lab_core::{
     launch::{LaunchClaims, Role},
     port::{Blobs, ChunkAppend, Clock, Store},
 };
-use lab_http::{HttpSettings, router, serve_bounded};
+use lab_http::{Bounds, HttpSettings, router, serve_bounded};
 use lab_testkit::{FakeBlobs, FakeEntropy, FakePlatform, FakeRuntime, FakeStore, ManualClock};
 use serde_json::Value;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -296,6 +296,10 @@ impl Kit {
         Server::start(self.router.clone(), connections_max, CancellationToken::new()).await
     }
 
+    pub async fn serve_by(&self, bounds: Bounds) -> Server {
+        Server::bounded(self.router.clone(), bounds, CancellationToken::new()).await
+    }
+
     /// Makes a recording of one chunk: these outputs. Its journal.
     pub async fn record(&self, session: &str, outputs: &[(u16, &[u8])]) -> Vec<u8> {
         let id = session.parse().unwrap();
@@ -353,9 +357,17 @@ pub struct Server {
 
 impl Server {
     pub async fn start(router: Router, connections_max: usize, stop: CancellationToken) -> Self {
+        let bounds = Bounds {
+            connections_max,
+            ..Bounds::default()
+        };
+        Self::bounded(router, bounds, stop).await
+    }
+
+    pub async fn bounded(router: Router, bounds: Bounds, stop: CancellationToken) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(serve_bounded(listener, router, connections_max, stop.clone()));
+        let task = tokio::spawn(serve_bounded(listener, router, bounds, stop.clone()));
         Self { address, stop, task }
     }
 

@@ -6,11 +6,11 @@ use crate::{
 };
 use futures_util::StreamExt;
 use lab_core::launch::{Role, SOCKETS_A_PERSON_MAX};
-use lab_http::HttpSettings;
+use lab_http::{Bounds, HttpSettings};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -52,6 +52,26 @@ async fn half_a_body_holds_neither_a_place_nor_a_task() {
     }
     let whole = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert!(until_its_end(server.address, whole).await.ends_with("alive\n"));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn who_asks_and_does_not_read_the_answer_holds_no_place() {
+    let kit = Kit::new().await;
+    let bounds = Bounds {
+        connections_max: 1,
+        write_stall_max: Duration::from_millis(200),
+    };
+    let server = kit.serve_by(bounds).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    // a small window: what the kernels would hold for it is megabytes otherwise
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    let ask = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
+    let asked = async { while stream.write_all(&ask).await.is_ok() {} };
+    timeout(DEADLINE, asked).await.expect("the connection is held");
+    let next = "GET /api/v1/staff HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert!(until_its_end(server.address, next).await.starts_with("HTTP/1.1 200"));
     server.end().await;
 }
 

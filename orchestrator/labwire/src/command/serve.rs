@@ -70,7 +70,11 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     let router = lab_http::router(Arc::clone(&app), http);
-    let door = lab_http::serve_bounded(listener, router, config.limits.connections_max, stop.cancel.clone());
+    let bounds = lab_http::Bounds {
+        connections_max: config.limits.connections_max,
+        ..lab_http::Bounds::default()
+    };
+    let door = lab_http::serve_bounded(listener, router, bounds, stop.cancel.clone());
     let ended = until_stopped(&app, door, stop).await;
     if timeout(CLOSE_WITHIN, store.close()).await.is_err() {
         tracing::warn!("the database did not answer to a goodbye");
