@@ -96,12 +96,13 @@ async fn set(store: &dyn CourseStore, args: SetArgs) -> Result<()> {
 async fn ls(store: &dyn CourseStore) -> Result<()> {
     let mut all: BTreeMap<SiteId, [String; 2]> = BTreeMap::new();
     for site in store.site_list().await? {
-        all.entry(site.id).or_default()[0] = site.kind.code().to_owned();
+        all.entry(site.id).or_default()[0].push_str(site.kind.code());
     }
     for (site, brand) in store.brand_list().await? {
-        all.entry(site).or_default()[1] = match brand.en == brand.fr {
-            true => brand.en,
-            false => format!("{} / {}", brand.en, brand.fr),
+        all.entry(site).or_default()[1] = if brand.en == brand.fr {
+            brand.en
+        } else {
+            format!("{} / {}", brand.en, brand.fr)
         };
     }
     let rows: Vec<_> = all

@@ -112,10 +112,10 @@ pub async fn indicators(config: &Config, args: IndicatorArgs) -> Result<ExitCode
     if rule.is_some() && args.courses.len() > 1 {
         bail!("--first-week and --second-week are one course's; keep each course's with --keep, then name several");
     }
-    if let Some(rule) = &rule {
-        if let Some(problem) = rule_problem(store.as_ref(), rule).await? {
-            bail!("{problem}");
-        }
+    if let Some(rule) = &rule
+        && let Some(problem) = rule_problem(store.as_ref(), rule).await?
+    {
+        bail!("{problem}");
     }
     let mut courses = Vec::new();
     for course in &args.courses {
