@@ -10,6 +10,8 @@ mod api;
 mod bridge;
 #[path = "http/courses.rs"]
 mod courses;
+#[path = "http/exports.rs"]
+mod exports;
 #[path = "http/guards.rs"]
 mod guards;
 #[path = "http/headers.rs"]
