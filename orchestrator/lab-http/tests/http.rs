@@ -32,6 +32,8 @@ mod operations;
 mod orders;
 #[path = "http/privacy.rs"]
 mod privacy;
+#[path = "http/replays.rs"]
+mod replays;
 #[path = "http/roles.rs"]
 mod roles;
 #[path = "http/staff.rs"]

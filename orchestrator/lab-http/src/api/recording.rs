@@ -38,7 +38,7 @@ pub(crate) async fn index(
     Ok(Json(RecordingView::new(&head, index)))
 }
 
-/// Journal bytes `[from, to)` of it.
+/// Journal bytes `[from, to)` of it. Of somebody else's it is a replay too: what the index did not log is logged here.
 #[utoipa::path(
     get, path = "/api/v1/sessions/{id}/recording/journal", operation_id = "recording_journal", tag = "recording", security(("bearer" = [])),
     params(("id" = String, Path, description = "the session"), JournalQuery),
