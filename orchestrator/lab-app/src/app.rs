@@ -5,6 +5,7 @@
 
 use crate::{
     AppError, Metrics, Ports, Settings,
+    entitlement::Looked,
     grading::Outbox,
     launch::{
         Keyring,
@@ -52,6 +53,8 @@ pub struct App {
     pub(crate) metrics: Metrics,
     pub(crate) hubs: Arc<Hubs>,
     recordings: Recordings,
+    /// Replays that are written down.
+    pub(crate) looked: Looked,
     pub(crate) wall: Arc<Wall>,
     pub(crate) operations: Operations,
     /// Requests of each shop's key.
@@ -77,6 +80,7 @@ impl App {
         let started_us = ports.clock.monotonic_us();
         Arc::new(Self {
             recordings: Recordings::new(ports.clone()),
+            looked: Looked::default(),
             wall: Wall::new(ports.clone(), Arc::clone(&hubs)),
             operations: Operations::default(),
             order_pace: Pace::of_known(ORDERS_A_MINUTE),

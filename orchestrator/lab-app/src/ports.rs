@@ -43,6 +43,8 @@ pub struct Settings {
     /// A best-effort recording that fails is given up with so much journal that only the agent has; see
     /// [`crate::recording::GIVE_UP_BYTES`].
     pub give_up_bytes: u64,
+    /// Journal of a session that is recorded; see [`lab_core::limits::RECORDING_BYTES_MAX`].
+    pub recording_bytes_max: u64,
     /// The reconciler looks at everything this often, whatever it was told.
     pub reconcile_every: Duration,
     /// A lab whose learner has no time left stands still for so long, and is stopped then; zero: it is stopped at once. All of a
@@ -67,6 +69,7 @@ impl Default for Settings {
             sandboxes_max: 40,
             pools: Vec::new(),
             give_up_bytes: crate::recording::GIVE_UP_BYTES,
+            recording_bytes_max: lab_core::limits::RECORDING_BYTES_MAX,
             bearer_ttl: Duration::from_secs(15 * 60),
             staff_login_max: crate::launch::STAFF_LOGIN_MAX,
             reconcile_every: Duration::from_secs(2),

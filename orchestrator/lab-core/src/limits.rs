@@ -64,6 +64,14 @@ pub const CHUNK_BYTES: usize = 2 * 1024 * 1024;
 /// … or is this old: what a lost sandbox can take with it.
 pub const CHUNK_AGE: Duration = Duration::from_millis(250);
 
+/// Journal of one session that is recorded, unless an installation says otherwise (`limits.recording_bytes_max`). An hour of somebody who
+/// types is some MB, and a console that prints 100 KB/s without a pause for three hours is 1 GB: what is more is a program that floods
+/// (60 MB/s), for which nobody watches the recording. 40 floods at once (the default of `limits.sandboxes_max`) fill 40 GiB, and no more.
+pub const RECORDING_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Least that an installation may allow: a session that is only looked at has some 100 KB, and a frame of the journal has to fit.
+pub const RECORDING_BYTES_MIN: u64 = 1024 * 1024;
+
 /// Numbered-input writers an agent remembers per terminal: a learner's tabs and a few teachers.
 pub const WRITERS_MAX: usize = 64;
 
@@ -83,4 +91,5 @@ const _: () = assert!(JOURNAL_FRAME_BYTES + 1024 <= AGENT_FRAME_MAX);
 const _: () = assert!(SNAPSHOT_BYTES_MAX + 1024 <= AGENT_FRAME_MAX);
 const _: () = assert!(WINDOW_BYTES_MAX < RING_BYTES_MAX as u64);
 const _: () = assert!((RING_BYTES_MAX as u64) < JOURNAL_KEEP_BYTES);
+const _: () = assert!((JOURNAL_FRAME_BYTES as u64) < RECORDING_BYTES_MIN && RECORDING_BYTES_MIN < RECORDING_BYTES_MAX);
 const _: () = assert!(INPUT_BYTES_MAX < BROWSER_FRAME_MAX);

@@ -187,6 +187,7 @@ fn next_step(code: &str, status: StatusCode) -> &'static str {
         "privacy-notice" => "read GET /api/v1/notice, acknowledge its version by POST /api/v1/notice, then start again",
         "notice-changed" => "read the notice again, and acknowledge the version it has now",
         "recording-removed" => "nothing can be read of it any more; how long recordings are kept stands in the notice",
+        "recordings-busy" => "wait for exports of yours that are under way, then ask again",
         "person-live" => "stop the lab that runs, then ask again",
         "course-not-open" => "come back then",
         "course-closed" => "read your replays, or ask your teacher for an extension",

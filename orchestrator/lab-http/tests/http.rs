@@ -10,6 +10,8 @@ mod api;
 mod bridge;
 #[path = "http/courses.rs"]
 mod courses;
+#[path = "http/exports.rs"]
+mod exports;
 #[path = "http/guards.rs"]
 mod guards;
 #[path = "http/headers.rs"]
@@ -32,6 +34,8 @@ mod orders;
 mod places;
 #[path = "http/privacy.rs"]
 mod privacy;
+#[path = "http/replays.rs"]
+mod replays;
 #[path = "http/roles.rs"]
 mod roles;
 #[path = "http/staff.rs"]

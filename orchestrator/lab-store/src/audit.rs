@@ -1,7 +1,7 @@
 //! Who looked at whom.
 
 use crate::{db::Tx, error::Failure, launch, row};
-use lab_core::{SessionId, port::AuditEvent};
+use lab_core::{SessionId, Subject, Timestamp, port::AuditEvent};
 use sqlx::AnyConnection;
 
 pub(crate) async fn append(tx: &mut Tx, e: &AuditEvent) -> Result<(), Failure> {
@@ -47,4 +47,23 @@ pub(crate) async fn list(conn: &mut AnyConnection, session: Option<SessionId>) -
             })
         })
         .collect()
+}
+
+/// By the index `audit_session`.
+pub(crate) async fn last(
+    conn: &mut AnyConnection,
+    session: SessionId,
+    actor: &Subject,
+    action: &str,
+) -> Result<Option<Timestamp>, Failure> {
+    let found = sqlx::query(
+        "SELECT occurred_at FROM audit WHERE session = $1 AND actor = $2 AND action = $3
+         ORDER BY occurred_at DESC, id DESC LIMIT 1",
+    )
+    .bind(session.to_string())
+    .bind(actor.as_str())
+    .bind(action)
+    .fetch_optional(conn)
+    .await?;
+    found.map(|r| row::time(&r, "occurred_at")).transpose()
 }

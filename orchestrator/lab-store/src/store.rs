@@ -375,6 +375,14 @@ impl Store for SqlStore {
     async fn audit_list(&self, session: Option<SessionId>) -> Result<Vec<AuditEvent>, StoreError> {
         read!(self, "audit_list", audit::list, session)
     }
+    async fn audit_last(
+        &self,
+        session: SessionId,
+        actor: &Subject,
+        action: &str,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        read!(self, "audit_last", audit::last, session, actor, action)
+    }
     async fn lease_take(
         &self,
         name: &str,

@@ -270,6 +270,7 @@ pub fn settings(config: &Config, holder: String) -> Settings {
         staff_login_max: config.limits.staff_login_max,
         reconcile_every: config.limits.reconcile_every,
         freeze_grace: config.limits.freeze_grace,
+        recording_bytes_max: config.limits.recording_bytes_max,
         alerts: alerts(config),
         notice: config.privacy.notice.clone(),
         retention_every: config.privacy.every,

@@ -47,6 +47,7 @@ export const classEn = {
   'play.off': 'This lab is not recorded.',
   'play.cut': 'The recording stops before the lab’s end: it could not be continued. What is here is intact.',
   'play.cut.sandbox-lost': 'The recording stops before the lab’s end: its machine was lost. What is here is intact.',
+  'play.cut.too-large': 'The recording stops before the lab’s end: the lab wrote more than is recorded of one session. What is here is intact.',
   'play.open': 'This lab is still running: the recording grows.',
   'play.damaged': 'The recording cannot be read from here on.',
   'play.keys': 'Space: play or pause. Arrows: 10 seconds. Shift and arrows: next command.',

@@ -48,6 +48,7 @@ export const classFr: Record<keyof typeof classEn, string> = {
   'play.off': 'Ce TP n’est pas enregistré.',
   'play.cut': 'L’enregistrement s’arrête avant la fin du TP : il n’a pas pu être poursuivi. Ce qui est ici est intact.',
   'play.cut.sandbox-lost': 'L’enregistrement s’arrête avant la fin du TP : sa machine a été perdue. Ce qui est ici est intact.',
+  'play.cut.too-large': 'L’enregistrement s’arrête avant la fin du TP : le TP a écrit plus que ce qui est enregistré d’une séance. Ce qui est ici est intact.',
   'play.open': 'Ce TP est encore en cours : l’enregistrement grandit.',
   'play.damaged': 'L’enregistrement n’est pas lisible à partir d’ici.',
   'play.keys': 'Espace : lire ou mettre en pause. Flèches : 10 secondes. Maj et flèches : commande suivante.',

@@ -1,5 +1,6 @@
 //! Who may see what. What a login may not know exists is "not there".
 
+use super::looked::counts;
 use crate::launch::Opened;
 use crate::{
     App, AppError,
@@ -14,6 +15,9 @@ use lab_core::{
     provisioning::SessionState,
 };
 use tokio::sync::mpsc;
+
+/// What a replay is called in the audit log.
+const REPLAY: &str = "replay";
 
 /// Whether the login may know that the session exists.
 pub(crate) fn may_know(login: &Login, session: &Session) -> bool {
@@ -118,12 +122,25 @@ impl App {
     /// opening, not per range.
     ///
     /// # Errors
-    /// Not found, or `not-allowed` for operations.
+    /// Not found, `not-allowed` for operations, or `not-in-plan`.
     pub async fn replay_open(&self, login: &Login, id: SessionId, action: &'static str) -> Result<Session, AppError> {
-        let session = self.session_for_terminals(login, id).await?;
-        self.plan_includes(&session, Feature::Recorded).await?;
+        let session = self.replay_allowed(login, id).await?;
         if !owns(login, &session) {
             self.audit_append(login, action, Some(id), "").await?;
+            if action == REPLAY {
+                let now = self.now();
+                self.looked.put((login.id, id), now, now);
+            }
+        }
+        Ok(session)
+    }
+
+    /// The session, if the login may read its recording. Of a lab that runs the recording grows while it is read: somebody else watches it then.
+    async fn replay_allowed(&self, login: &Login, id: SessionId) -> Result<Session, AppError> {
+        let session = self.session_for_terminals(login, id).await?;
+        self.plan_includes(&session, Feature::Recorded).await?;
+        if !session.state.is_over() && !owns(login, &session) {
+            self.plan_includes(&session, Feature::Observe).await?;
         }
         Ok(session)
     }
@@ -145,12 +162,27 @@ impl App {
         Ok(())
     }
 
-    /// Authorises a further read of a recording that [`App::replay_open`] has logged.
+    /// Authorises a read of a part of a recording. Of somebody else's a line of the audit log says that this person replays it, from
+    /// [`App::replay_open`] or from here: nothing is shown before there is one.
     ///
     /// # Errors
     /// As [`App::replay_open`].
     pub async fn replay_read(&self, login: &Login, id: SessionId) -> Result<Session, AppError> {
-        self.session_for_terminals(login, id).await
+        let session = self.replay_allowed(login, id).await?;
+        let (look, now) = ((login.id, id), self.now());
+        if owns(login, &session) || self.looked.has(look, now) {
+            return Ok(session);
+        }
+        // it may have been opened through another replica
+        let last = self.ports.store.audit_last(id, &login.subject, REPLAY).await?;
+        let at = if let Some(at) = last.filter(|at| counts(*at, now)) {
+            at
+        } else {
+            self.audit_append(login, REPLAY, Some(id), "").await?;
+            now
+        };
+        self.looked.put(look, at, now);
+        Ok(session)
     }
 
     /// Writes down what a person did to another's session.

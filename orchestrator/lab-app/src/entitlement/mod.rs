@@ -2,6 +2,7 @@
 
 mod access;
 mod enrolment;
+mod looked;
 mod orders;
 mod progress;
 mod report;
@@ -11,6 +12,7 @@ mod vouchers;
 
 pub(crate) use access::{may_know, owns};
 pub use enrolment::BatchRequest;
+pub(crate) use looked::Looked;
 pub use orders::{OrderRefusal, Ordered, make_order_key};
 pub use progress::{PROGRESS_PAGE, Progress, ProgressPage};
 pub use report::{Health, RuntimeHealth, UsageFilter};

@@ -11,7 +11,7 @@ use lab_core::{
     lab::LabVersion,
     port::{RuntimeError, SandboxSpec, Session, Transition, WaitReason, Waiting},
     provisioning::{EndReason, FailReason, SessionEvent, SessionState},
-    recording::RecordingPolicy,
+    recording::{RecordingPolicy, TOO_LARGE},
     terminal::ToBrowser,
 };
 use std::{sync::Arc, time::Duration};
@@ -314,7 +314,11 @@ impl<H: SessionHubs> Reconciler<H> {
             && lab.file.recording.policy == RecordingPolicy::Required
         {
             tracing::warn!(session.id = %session.id, code, "the recording is required and cannot be kept");
-            return self.end(session, EndReason::RecordingFailed, false).await;
+            let reason = match code {
+                TOO_LARGE => EndReason::RecordingTooLarge,
+                _ => EndReason::RecordingFailed,
+            };
+            return self.end(session, reason, false).await;
         }
         // a new connection is told once: whoever led before may have died between the row and the word
         let frozen = session.state == SessionState::Frozen;

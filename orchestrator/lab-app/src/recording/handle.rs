@@ -88,6 +88,7 @@ impl RecorderHandle {
             policy,
             holder: settings.holder.clone(),
             give_up_bytes: settings.give_up_bytes,
+            bytes_max: settings.recording_bytes_max,
             watched: Box::new(watched),
             inbox,
             publish,

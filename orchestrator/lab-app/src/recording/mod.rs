@@ -11,18 +11,23 @@
 //!
 //! The lease is taken when there is something to write and lapses when there is not: an idle session costs no statement.
 
+mod export;
 mod handle;
 mod lag;
 mod pending;
 mod recorder;
 mod recordings;
 mod standby;
+mod turns;
 mod writer;
 
+pub(crate) use export::fill;
+pub use export::{EXPORT_PIECE_BYTES, EXPORT_PIECE_BYTES_MAX, ExportPieces};
 pub use handle::{Feed, RecorderHandle, RecorderView};
 pub use lag::{Lag, Lags};
 pub use recordings::Recordings;
-pub(crate) use recordings::{decode, start_us};
+pub(crate) use recordings::start_us;
+pub use turns::{EXPORTS_MAX, INDEXES_MAX, PLACE_WAIT_MAX, READS_EACH};
 pub(crate) use writer::prefix as recording_prefix;
 
 use std::time::Duration;
@@ -37,6 +42,10 @@ pub(crate) const FEED_QUEUE: usize = 16;
 /// How long a lease is held without renewal: what another replica waits before it takes over. Less than a stop waits for the last
 /// record ([`FINISH_WITHIN`]), so that a recorder killed just then is replaced in time.
 pub(crate) const LEASE_TTL: Duration = Duration::from_secs(6);
+
+/// What a recorder says *durable* with once the store has said that the recording is over: no recorder will have a higher one, nobody takes the
+/// lease for it any more, and the agent, which listens to the newest, must let go of its journal whichever replica is left.
+pub(crate) const EPOCH_OF_CLOSED: u64 = u64::MAX;
 
 /// A recorder that nobody looks through leaves a session's first bytes so long to one that somebody looks through: that one has met the
 /// agent by then, as both do when the sandbox runs, and a page that is just opening has its socket within a second. Meanwhile the bytes

@@ -1,8 +1,8 @@
 //! One task per recorded session: takes what the hub feeds, and tells through a watch how far it is.
 
 use super::{
-    ALARM_AFTER, CORRUPT_TRIES, FINISH_PATIENCE, FINISH_WITHIN, GIVE_UP_AFTER, RETRY_FIRST, RETRY_MAX, STANDBY_HURRY,
-    YIELD,
+    ALARM_AFTER, CORRUPT_TRIES, EPOCH_OF_CLOSED, FINISH_PATIENCE, FINISH_WITHIN, GIVE_UP_AFTER, RETRY_FIRST, RETRY_MAX,
+    STANDBY_HURRY, YIELD,
     handle::{Feed, RecorderView},
     lag::Tracked,
     pending::Pending,
@@ -15,7 +15,7 @@ use lab_core::{
     SessionId,
     limits::{CHUNK_BYTES, RING_BYTES_MAX},
     port::BlobsError,
-    recording::{RecordingPolicy, RecordingState},
+    recording::{RecordingPolicy, RecordingState, TOO_LARGE},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -30,6 +30,8 @@ pub(super) struct RecorderParts {
     pub policy: RecordingPolicy,
     pub holder: String,
     pub give_up_bytes: u64,
+    /// Journal that is recorded at most.
+    pub bytes_max: u64,
     /// Whether anybody looks at the session through this process.
     pub watched: Box<dyn Fn() -> bool + Send + Sync>,
     pub inbox: mpsc::Receiver<Feed>,
@@ -43,6 +45,9 @@ pub(super) struct Recorder {
     lag: Tracked,
     policy: RecordingPolicy,
     give_up_bytes: u64,
+    bytes_max: u64,
+    /// The journal has reached [`Recorder::bytes_max`]: what came before is written, and the recording cut.
+    pub(super) full: bool,
     pub(super) writer: Writer,
     inbox: mpsc::Receiver<Feed>,
     pub(super) publish: watch::Sender<RecorderView>,
@@ -82,6 +87,7 @@ impl Recorder {
             policy,
             holder,
             give_up_bytes,
+            bytes_max,
             watched,
             inbox,
             publish,
@@ -90,6 +96,8 @@ impl Recorder {
             lag: metrics.recorder_lags.track(session),
             writer: Writer::new(ports.clone(), session, holder),
             give_up_bytes,
+            bytes_max,
+            full: false,
             ports,
             metrics,
             policy,
@@ -173,13 +181,11 @@ impl Recorder {
         let head = self.writer.open().await?;
         let ring_from = self.writer.boundary_before(head.end, RING_BYTES_MAX as u64).await?;
         self.pending = Pending::at(head.end);
-        let closed = head.state != RecordingState::Open;
         self.publish.send_modify(|v| {
             (v.opened, v.next, v.ring_from) = (true, head.end, ring_from);
-            if let RecordingState::Cut { .. } = head.state {
-                v.cut = Some("recording-cut");
-            } else if closed {
-                v.cut = Some("recording-closed");
+            v.cut = head.state.over_code();
+            if v.cut.is_some() {
+                v.epoch = EPOCH_OF_CLOSED;
             }
         });
         Ok(())
@@ -201,6 +207,12 @@ impl Recorder {
             return;
         }
         if self.publish.borrow().standby {
+            return;
+        }
+        if self.full || end > self.bytes_max {
+            // counted from the journal's start: a restart, or another replica, does not make the limit a new one
+            self.full = true;
+            self.retry_at.get_or_insert_with(Instant::now);
             return;
         }
         if self.pending.is_empty() {
@@ -231,7 +243,10 @@ impl Recorder {
     fn lose(&mut self, end: u64) {
         let next = self.publish.borrow().next;
         if end > next {
-            self.metrics.recording_lost_bytes_total.inc_by(end - next);
+            // what is over the limit is left out, not lost: nobody of operations is to be woken by a learner's flood
+            if self.publish.borrow().cut != Some(TOO_LARGE) {
+                self.metrics.recording_lost_bytes_total.inc_by(end - next);
+            }
             self.publish.send_modify(|v| v.next = end);
         }
     }
@@ -240,13 +255,26 @@ impl Recorder {
         if self.is_cut() {
             return;
         }
-        self.metrics.errors_total.with_label_values(&["recording-cut"]).inc();
-        tracing::error!(session = %self.writer.session, reason, "recording cut: what follows is not recorded");
+        if reason == TOO_LARGE {
+            self.metrics
+                .errors_total
+                .with_label_values(&["recording-too-large"])
+                .inc();
+            tracing::warn!(session = %self.writer.session, bytes_max = self.bytes_max, "recording cut at its limit");
+        } else {
+            self.metrics.errors_total.with_label_values(&["recording-cut"]).inc();
+            tracing::error!(session = %self.writer.session, reason, "recording cut: what follows is not recorded");
+        }
         self.to_close = Some(RecordingState::Cut {
             at: self.ports.clock.now(),
             reason: reason.to_owned(),
         });
-        let end = self.pending.end();
+        // of a full one more was seen than was taken
+        let end = if std::mem::take(&mut self.full) {
+            self.seen.max(self.pending.end())
+        } else {
+            self.pending.end()
+        };
         self.metrics.recorder_lag_bytes.sub(self.pending.len() as i64);
         self.pending = Pending::at(end);
         self.retry_at = Some(Instant::now());
@@ -258,10 +286,13 @@ impl Recorder {
     async fn work(&mut self) {
         if let Some(state) = self.to_close.clone() {
             match self.writer.close(&state).await {
-                // or another replica has the recording now, and its end
-                Ok(_) => {
+                // not ours to close: another replica has the recording now, and its end
+                Ok(closed) => {
                     self.to_close = None;
                     self.succeeded();
+                    if closed {
+                        self.publish.send_modify(|v| v.epoch = EPOCH_OF_CLOSED);
+                    }
                 }
                 Err(e) => self.failed(&e),
             }
@@ -279,7 +310,10 @@ impl Recorder {
         match attempt {
             Ok(Attempt::Durable) => self.durable(before, start),
             Ok(Attempt::Standby) => self.stand_by().await,
-            Ok(Attempt::Closed) => self.cut("recording-closed"),
+            Ok(Attempt::Closed) => {
+                self.publish.send_modify(|v| v.epoch = EPOCH_OF_CLOSED);
+                self.cut(self.writer.over_code());
+            }
             Ok(Attempt::Hole) => self.hole(),
             Err(e) => {
                 self.failed(&e);
@@ -325,6 +359,10 @@ impl Recorder {
             }
             (v.next, v.epoch) = (v.next.max(next), epoch);
         });
+        if self.full {
+            // all that fits is durable
+            return self.cut(TOO_LARGE);
+        }
         if self.stopping_at.is_some_and(|end| end <= next) {
             self.to_close = Some(RecordingState::Complete {
                 at: self.ports.clock.now(),
@@ -340,6 +378,8 @@ impl Recorder {
             return self.cut("journal-gap");
         }
         self.hole_at = Some(next);
+        // it comes again
+        self.full = false;
         self.metrics.recorder_lag_bytes.sub(self.pending.len() as i64);
         self.pending = Pending::at(next);
         self.publish.send_modify(|v| v.refollow += 1);
@@ -387,7 +427,7 @@ impl Recorder {
     /// The last attempts; with `close`, the recording ends too, unless another replica has it and lives: then the end is its to say.
     async fn finish(&mut self, close: bool) {
         let last = async {
-            while self.to_close.is_some() || !self.pending.is_empty() {
+            while self.to_close.is_some() || self.full || !self.pending.is_empty() {
                 self.work().await;
                 if let Some(at) = self.retry_at.filter(|_| self.has_work()) {
                     sleep_until(at).await;

@@ -1,29 +1,39 @@
 //! Reading recordings: finished ones, and those that still grow.
 //!
-//! Chunks begin and end at records and are read one at a time, so that a long recording costs one chunk of memory. What is
-//! handed out is checked against the chunks' rows as it is read: a gap is an error, not a shorter answer.
+//! Chunks begin and end at records and are read one at a time, so that a long recording costs one chunk of memory; how many are read at
+//! once, and by how much of the processor, is `turns.rs`. What is handed out is checked against the chunks' rows as it is read: a gap is an error, not a shorter answer.
 
+use super::{
+    export::{Export, ExportPieces},
+    turns::Turns,
+};
 use crate::{AppError, Ports};
 use bytes::{Bytes, BytesMut};
 use lab_core::{
-    SessionId, TerminalIndex, Timestamp,
+    SessionId, Subject, TerminalIndex, Timestamp,
     journal::{Decoder, Record},
     port::{ErrorKind, Session, StoreError},
     recording::{Chunk, ExportFormat, Exporter, RecordingHead, RecordingIndex, RecordingState, Verifier, VerifyReport},
 };
+use std::sync::Arc;
 
 /// Bytes of journal handed out at once: a replay asks on from where it got to.
 pub const READ_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Reads recordings. Authorise before you ask.
+/// Reads recordings. Authorise before you ask. Cheap to clone; what one and its clones read counts together.
+#[derive(Clone)]
 pub struct Recordings {
     ports: Ports,
+    pub(super) turns: Arc<Turns>,
 }
 
 impl Recordings {
     /// Reads through these ports.
     pub fn new(ports: Ports) -> Self {
-        Self { ports }
+        Self {
+            ports,
+            turns: Arc::default(),
+        }
     }
 
     /// How far a recording is; not found when nothing was ever recorded, or it was removed.
@@ -42,13 +52,24 @@ impl Recordings {
         Ok(self.ports.store.recording_chunks(session).await?)
     }
 
-    /// Duration, points to jump to, whole screens.
-    pub async fn index(&self, session: SessionId) -> Result<RecordingIndex, AppError> {
+    /// Duration, points to jump to, whole screens; made for `reader`.
+    ///
+    /// # Errors
+    /// `recordings-busy` when too many are being read.
+    pub async fn index(&self, reader: &Subject, session: SessionId) -> Result<RecordingIndex, AppError> {
         self.head(session).await?;
+        let _place = self.turns.indexes.enter(reader).await?;
         let mut index = RecordingIndex::new(self.terminals(session).await?);
         index.start_us = start_us(self.ports.store.session_get(session).await?.as_ref());
-        self.records(session, |start, end, record| index.add(start, end, record))
-            .await?;
+        let mut at = 0;
+        for chunk in self.chunks(session).await? {
+            let mut records = self.chunk_records(session, at, &chunk).await?;
+            at = chunk.end;
+            let _turn = self.turns.work().await;
+            while let Some((start, record)) = records.next_record()? {
+                index.add(start, records.offset(), &record);
+            }
+        }
         Ok(index)
     }
 
@@ -81,8 +102,17 @@ impl Recordings {
         Ok(out.freeze())
     }
 
-    /// One terminal of it as a file.
-    pub async fn export(&self, session: SessionId, format: ExportFormat, terminal: &str) -> Result<Vec<u8>, AppError> {
+    /// One terminal of it as a file, for `reader`, piece by piece.
+    ///
+    /// # Errors
+    /// `no-terminal` for one that the lab has not; `recordings-busy` when too many are being read.
+    pub async fn export(
+        &self,
+        reader: &Subject,
+        session: SessionId,
+        format: ExportFormat,
+        terminal: &str,
+    ) -> Result<ExportPieces, AppError> {
         self.head(session).await?;
         let names = self.terminals(session).await?;
         let index = names.iter().position(|n| n == terminal).ok_or_else(|| {
@@ -94,10 +124,13 @@ impl Recordings {
             .as_ref()
             .map_or_else(|| terminal.to_owned(), |s| format!("{} · {terminal}", s.lab));
         let started: Option<Timestamp> = row.as_ref().map(|s| s.requested_at);
-        let mut exporter =
+        let exporter =
             Exporter::new(format, index as TerminalIndex, &title, started).beginning_at(start_us(row.as_ref()));
-        self.records(session, |_, _, record| exporter.add(record)).await?;
-        Ok(exporter.finish())
+        let place = self.turns.exports.enter(reader).await?;
+        let chunks = self.chunks(session).await?;
+        Export::new(self.clone(), session, chunks, exporter, place)
+            .pieces()
+            .await
     }
 
     /// Whether it is as it was recorded, and from where on it is not.
@@ -143,42 +176,49 @@ impl Recordings {
         Ok(bytes)
     }
 
-    /// Every record with where it starts and ends, in order.
-    async fn records(
+    /// The records of a chunk that is to begin at `at`.
+    pub(crate) async fn chunk_records(
         &self,
         session: SessionId,
-        mut each: impl FnMut(u64, u64, &Record) + Send,
-    ) -> Result<(), AppError> {
-        let mut at = 0;
-        for chunk in self.chunks(session).await? {
-            let bytes = self.chunk_bytes(session, &chunk).await?;
-            if chunk.start != at {
-                return Err(damaged(session, at, "a chunk is missing"));
-            }
-            at = chunk.end;
-            decode(session, &chunk, &bytes, &mut each)?;
+        at: u64,
+        chunk: &Chunk,
+    ) -> Result<ChunkRecords, AppError> {
+        if chunk.start != at {
+            return Err(damaged(session, at, "a chunk is missing"));
         }
-        Ok(())
+        let bytes = self.chunk_bytes(session, chunk).await?;
+        let mut decoder = Decoder::new(chunk.start);
+        decoder.push(&bytes);
+        Ok(ChunkRecords {
+            session,
+            end: chunk.end,
+            decoder,
+        })
     }
 }
 
-/// The records of one chunk.
-pub(crate) fn decode(
+/// Records of one chunk, in order.
+pub(crate) struct ChunkRecords {
     session: SessionId,
-    chunk: &Chunk,
-    bytes: &[u8],
-    mut each: impl FnMut(u64, u64, &Record),
-) -> Result<(), AppError> {
-    let mut decoder = Decoder::new(chunk.start);
-    decoder.push(bytes);
-    loop {
-        let start = decoder.offset();
-        match decoder.next_record() {
-            Ok(Some(record)) => each(start, decoder.offset(), &record),
-            Ok(None) if decoder.offset() == chunk.end => return Ok(()),
-            Ok(None) => return Err(damaged(session, start, "a record is cut")),
-            Err(e) => return Err(damaged(session, e.at(), "a record is damaged")),
+    end: u64,
+    decoder: Decoder,
+}
+
+impl ChunkRecords {
+    /// The next one and where it begins; none after the chunk's last.
+    pub fn next_record(&mut self) -> Result<Option<(u64, Record)>, AppError> {
+        let start = self.decoder.offset();
+        match self.decoder.next_record() {
+            Ok(Some(record)) => Ok(Some((start, record))),
+            Ok(None) if start == self.end => Ok(None),
+            Ok(None) => Err(damaged(self.session, start, "a record is cut")),
+            Err(e) => Err(damaged(self.session, e.at(), "a record is damaged")),
         }
+    }
+
+    /// Where the record ends that was told last.
+    pub fn offset(&self) -> u64 {
+        self.decoder.offset()
     }
 }
 

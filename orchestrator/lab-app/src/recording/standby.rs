@@ -6,7 +6,9 @@
 //! replicas there are, or what share is fair. Who waited takes the lease like any other, so a session that nobody looks at, or whose
 //! replica died, has its recorder all the same: within the lease's time and one [`STANDBY_RETRY`].
 
-use super::{STANDBY_HURRY, STANDBY_RETRY, STANDBY_RETRY_WATCHED, YIELD, pending::Pending, recorder::Recorder};
+use super::{
+    EPOCH_OF_CLOSED, STANDBY_HURRY, STANDBY_RETRY, STANDBY_RETRY_WATCHED, YIELD, pending::Pending, recorder::Recorder,
+};
 use lab_core::recording::RecordingState;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,7 +24,7 @@ pub(super) struct Missing {
 
 impl Recorder {
     pub fn has_work(&self) -> bool {
-        self.to_close.is_some() || !self.pending.is_empty() || self.publish.borrow().standby
+        self.to_close.is_some() || self.full || !self.pending.is_empty() || self.publish.borrow().standby
     }
 
     /// When something is to be done next.
@@ -46,6 +48,7 @@ impl Recorder {
     pub async fn stand_by(&mut self) {
         self.metrics.recorder_lag_bytes.sub(self.pending.len() as i64);
         self.pending = Pending::at(self.pending.start());
+        self.full = false;
         self.publish
             .send_if_modified(|v| !std::mem::replace(&mut v.standby, true));
         self.look().await;
@@ -58,6 +61,12 @@ impl Recorder {
     pub async fn look(&mut self) -> bool {
         let head = self.writer.head().await;
         self.succeeded();
+        // the reconciler may be here, and the recorder elsewhere: a lab whose recording is required ends by what it hears from this hub
+        let cut = match &head {
+            Ok(Some(head)) if matches!(head.state, RecordingState::Cut { .. }) => head.state.over_code(),
+            _ => None,
+        };
+        let closed = matches!(&head, Ok(Some(head)) if head.state != RecordingState::Open);
         let durable = match head {
             // whoever recorded has ended it: nothing of this journal is to come
             Ok(Some(head)) if head.state != RecordingState::Open => self.seen.max(head.end),
@@ -69,8 +78,11 @@ impl Recorder {
             }
         };
         self.publish.send_if_modified(|v| {
-            let news = durable > v.next;
-            v.next = v.next.max(durable);
+            let news = durable > v.next || (v.cut.is_none() && cut.is_some());
+            (v.next, v.cut) = (v.next.max(durable), v.cut.or(cut));
+            if closed {
+                v.epoch = EPOCH_OF_CLOSED;
+            }
             news
         });
         let (now, watched) = (Instant::now(), (self.watched)());

@@ -172,6 +172,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Why nothing is added any more, as the store said last.
+    pub fn over_code(&self) -> &'static str {
+        let code = self.head.as_ref().and_then(|h| h.state.over_code());
+        code.unwrap_or("recording-closed")
+    }
+
     /// How far the recording is, whoever writes it; none before anybody did.
     pub async fn head(&self) -> Result<Option<RecordingHead>, AppError> {
         Ok(self.ports.store.recording_head(self.session).await?)

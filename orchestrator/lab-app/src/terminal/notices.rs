@@ -11,6 +11,7 @@ use lab_core::{
     agent::ToAgent,
     port::Session,
     provisioning::SessionState,
+    recording::TOO_LARGE,
     terminal::{SessionNotice, TerminalNotice, ToBrowser, ViewerNotice},
 };
 use std::collections::BTreeSet;
@@ -34,8 +35,13 @@ pub(super) fn first_session_notice(row: &Session) -> SessionNotice {
 
 /// The recording ended before the session did.
 pub(super) fn recording_notice(reason: &str) -> ToBrowser {
+    let code = if reason == TOO_LARGE {
+        "recording-too-large"
+    } else {
+        "recording"
+    };
     ToBrowser::Error {
-        code: "recording".into(),
+        code: code.into(),
         message: format!("this session is no longer recorded ({reason}); what was recorded until now is kept"),
     }
 }

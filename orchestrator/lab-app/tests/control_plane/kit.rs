@@ -170,7 +170,7 @@ pub struct Desk {
 }
 
 /// Planned 20 min, at most 60, 15 without a key.
-const LAB: &str = "labwire: 1\nid: tiny\ntitle: {en: Tiny, fr: Petit}\nsummary: {en: One host., fr: Un hôte.}\n\
+pub const LAB: &str = "labwire: 1\nid: tiny\ntitle: {en: Tiny, fr: Petit}\nsummary: {en: One host., fr: Un hôte.}\n\
                    image: labwire/frr:1\nterminals:\n  - {id: h1, kind: shell, command: [bash]}\nstart: [sleep, infinity]\n\
                    time: {planned: 20m, max: 60m, idle: 15m}\n";
 

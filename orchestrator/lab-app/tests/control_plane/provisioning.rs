@@ -1,10 +1,12 @@
 //! The reconciler: every way a session goes.
 
-use super::kit::Desk;
+use super::kit::{Desk, LAB};
 use lab_core::{
     SandboxId, SessionId,
-    port::{Clock, Runtime, WaitReason, Waiting},
+    lab::LabVersion,
+    port::{Clock, Runtime, Store, WaitReason, Waiting},
     provisioning::EndReason,
+    recording::TOO_LARGE,
 };
 use lab_testkit::{Script, Strike};
 use std::time::Duration;
@@ -209,6 +211,30 @@ async fn a_vanished_sandbox_ends_its_session_and_bills_nothing() {
     );
     assert_eq!(row.unbilled_reason.as_deref(), Some("sandbox-lost"));
     desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_lab_that_wrote_more_than_is_recorded_ends_only_where_it_must_be_recorded() {
+    for (policy, state) in [("required", "ended:recording-too-large"), ("best-effort", "ready")] {
+        let mut desk = Desk::new(4).await;
+        let lab = format!("{LAB}recording: {{policy: {policy}}}\n");
+        let version = LabVersion::parse("tiny.yaml", lab.as_bytes()).unwrap();
+        desk.pass(Duration::from_secs(1));
+        desk.store.lab_publish(&version, desk.clock.now()).await.unwrap();
+        let id = desk.ready("ada", 3600).await;
+        desk.pass(Duration::from_secs(100));
+        desk.hubs.stops_at(id, 61_000_000);
+        desk.hubs.says(id, |s| {
+            s.last_us = 61_000_000;
+            s.recording_error = Some(TOO_LARGE);
+        });
+        desk.settle().await;
+        assert_eq!(desk.state(id).await, state, "{policy}");
+        if policy == "required" {
+            assert_eq!(desk.usage(id).await.billed_seconds, 60, "the time was used");
+        }
+        desk.assert_sound().await;
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! The recording is the journal, whatever breaks, or says loudly that it is not.
 
 use super::rig::{Rig, noise};
+use bytes::Bytes;
+use futures_util::TryStreamExt;
 use lab_app::recording::Recordings;
 use lab_core::{
+    Subject,
     port::Store,
-    recording::{ExportFormat, RecordingState},
+    recording::{ExportFormat, RecordingState, TOO_LARGE},
 };
 use lab_testkit::Strike;
 
@@ -273,6 +276,77 @@ async fn a_corrupt_journal_cuts_the_recording_and_the_learner_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_recording_is_cut_at_its_limit_and_the_learner_goes_on() {
+    const LIMIT: u64 = 100_000;
+    let mut rig = Rig::limited("best-effort", LIMIT).await;
+    rig.agent().set_frame_bytes(2_000);
+    rig.agent().set_undurable_max(200_000);
+    let mut tab = rig.learner().await;
+    tab.attach(0, Some(0), true).await;
+    let written = noise(600_000);
+    for part in written.chunks(2_000) {
+        rig.agent().output(0, part);
+    }
+    tab.until("all output, and told why", |t| {
+        t.end(0) == written.len() as u64 && t.has_error("recording-too-large")
+    })
+    .await;
+    tab.assert_shows(0, &written);
+    rig.until("the agent keeps nothing for it", || {
+        rig.agent().durable() == rig.agent().journal_end()
+    })
+    .await;
+    let recorded = rig.recorded().await;
+    assert!(recorded.len() as u64 <= LIMIT, "{}", recorded.len());
+    // a piece is 8 KiB and a frame at most
+    assert!(recorded.len() as u64 > LIMIT - 10_240, "{}", recorded.len());
+    assert_eq!(recorded, rig.journal()[..recorded.len()], "what fits is kept");
+    let head = rig.store.recording_head(rig.session).await.unwrap().unwrap();
+    assert!(
+        matches!(&head.state, RecordingState::Cut { reason, .. } if reason == TOO_LARGE),
+        "{:?}",
+        head.state
+    );
+    assert_eq!(rig.metrics.recording_lost_bytes_total.get(), 0, "nobody is woken by it");
+    // another process knows why, and begins no second one
+    rig.restart("second");
+    rig.hubs().ensure(rig.session);
+    rig.agent().output(0, &noise(50_000));
+    rig.until("the reason is known after a restart", || {
+        let status = rig.hubs().status(rig.session);
+        status.is_some_and(|s| s.recording_error == Some(TOO_LARGE))
+    })
+    .await;
+    rig.until("nothing is kept", || rig.agent().durable() == rig.agent().journal_end())
+        .await;
+    assert_eq!(rig.recorded().await, recorded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_a_recording_counts_what_was_recorded_before_a_restart() {
+    let mut rig = Rig::limited("best-effort", 100_000).await;
+    rig.agent().set_frame_bytes(2_000);
+    for holder in ["second", "third"] {
+        for part in noise(40_000).chunks(2_000) {
+            rig.agent().output(0, part);
+        }
+        rig.assert_recorded().await;
+        rig.restart(holder);
+        rig.hubs().ensure(rig.session);
+    }
+    for part in noise(40_000).chunks(2_000) {
+        rig.agent().output(0, part);
+    }
+    rig.until("cut", || {
+        let status = rig.hubs().status(rig.session);
+        status.is_some_and(|s| s.recording_error == Some(TOO_LARGE))
+    })
+    .await;
+    let recorded = rig.recorded().await.len();
+    assert!((80_000..=100_000).contains(&recorded), "{recorded}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn ranges_exports_and_index_are_of_the_same_bytes() {
     let rig = Rig::new("best-effort").await;
     rig.agent().output(0, b"hello\r\n");
@@ -291,9 +365,14 @@ async fn ranges_exports_and_index_are_of_the_same_bytes() {
         let part = recordings.journal_read(rig.session, 3, from as u64).await.unwrap();
         assert_eq!(part, journal[3.min(from)..from]);
     }
-    let text = recordings.export(rig.session, ExportFormat::Text, "r1").await.unwrap();
-    assert_eq!(String::from_utf8(text).unwrap(), "hello\nbye\n");
-    let index = recordings.index(rig.session).await.unwrap();
+    let ann = Subject::from("ann");
+    let pieces = recordings
+        .export(&ann, rig.session, ExportFormat::Text, "r1")
+        .await
+        .unwrap();
+    let text: Vec<Bytes> = pieces.try_collect().await.unwrap();
+    assert_eq!(text.concat(), b"hello\nbye\n");
+    let index = recordings.index(&ann, rig.session).await.unwrap();
     assert_eq!((index.end, index.terminals[0].output), (journal.len() as u64, 12));
     assert_eq!(
         (index.markers[0].kind.as_str(), index.markers[0].text.as_str()),

@@ -9,6 +9,7 @@ use lab_core::{
     CourseId, LoginId, PlanId, SandboxId, SessionId, Subject, TerminalIndex, WriterId,
     lab::{LabVersion, SizeClass},
     launch::Role,
+    limits::RECORDING_BYTES_MAX,
     port::{Runtime, SandboxSpec, Session},
     provisioning::SessionState,
     terminal::{FromBrowser, SeatNotice, ToBrowser},
@@ -44,12 +45,21 @@ pub struct Rig {
     pub metrics: Metrics,
     pub hubs: Option<Arc<Hubs>>,
     pub session: SessionId,
+    /// Journal that is recorded at most.
+    pub recording_bytes_max: u64,
 }
 
 impl Rig {
     /// A session of a running lab, with a connected hub.
     pub async fn new(policy: &str) -> Self {
-        let rig = Self::unstarted(policy).await;
+        Self::limited(policy, RECORDING_BYTES_MAX).await
+    }
+
+    /// The same of which so much is recorded.
+    pub async fn limited(policy: &str, recording_bytes_max: u64) -> Self {
+        let mut rig = Self::unstarted(policy).await;
+        rig.recording_bytes_max = recording_bytes_max;
+        rig.restart("first");
         rig.hubs().ensure(rig.session);
         rig.until("the hub meets the agent", || {
             rig.hubs().status(rig.session).is_some_and(|s| s.met)
@@ -103,6 +113,7 @@ impl Rig {
             metrics,
             hubs: None,
             session,
+            recording_bytes_max: RECORDING_BYTES_MAX,
         };
         rig.restart("first");
         rig
@@ -115,6 +126,7 @@ impl Rig {
             holder: holder.into(),
             // in proportion to the agents' limit of 200 000 that tests set
             give_up_bytes: 150_000,
+            recording_bytes_max: self.recording_bytes_max,
             ..Settings::default()
         };
         self.hubs = Some(Hubs::new(self.ports.clone(), settings, self.metrics.clone()));

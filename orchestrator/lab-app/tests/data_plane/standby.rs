@@ -2,13 +2,18 @@
 
 use super::rig::{Rig, learner, noise};
 use lab_app::{Settings, terminal::Hubs};
-use lab_core::{operations::RecorderLeases, port::Store, recording::RecordingState};
+use lab_core::{
+    operations::RecorderLeases,
+    port::Store,
+    recording::{RecordingState, TOO_LARGE},
+};
 use std::{sync::Arc, time::Duration};
 
 /// Another process.
 fn replica(rig: &Rig, holder: &str) -> Arc<Hubs> {
     let settings = Settings {
         holder: holder.into(),
+        recording_bytes_max: rig.recording_bytes_max,
         ..Settings::default()
     };
     Hubs::new(rig.ports.clone(), settings, rig.metrics.clone())
@@ -132,6 +137,38 @@ async fn a_recorder_that_was_killed_is_replaced_and_the_recording_ended_by_the_n
     other.drop_hub(rig.session).await;
     let head = rig.store.recording_head(rig.session).await.unwrap().unwrap();
     assert!(matches!(head.state, RecordingState::Cut { reason, .. } if reason == "sandbox-lost"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_that_another_replica_cut_is_known_where_the_reconciler_is() {
+    let mut rig = Rig::unstarted("required").await;
+    rig.recording_bytes_max = 50_000;
+    rig.restart("leader");
+    rig.agent().set_frame_bytes(2_000);
+    let other = replica(&rig, "replica-b");
+    let _tab = other.attach(rig.session, learner(1)).await.unwrap();
+    other.ensure(rig.session);
+    rig.hubs().ensure(rig.session);
+    rig.until("both follow", || rig.agent().connections() == 2).await;
+    rig.agent().output(0, b"r1# ");
+    rig.assert_recorded().await;
+    assert_eq!(recorder(&rig).await.as_deref(), Some("replica-b"));
+    for part in noise(100_000).chunks(2_000) {
+        rig.agent().output(0, part);
+    }
+    for hubs in [&other, rig.hubs()] {
+        rig.until("both know", || {
+            hubs.status(rig.session).unwrap().recording_error == Some(TOO_LARGE)
+        })
+        .await;
+    }
+    // and whichever is left says that nothing is to be kept
+    drop(other);
+    rig.agent().output(0, &noise(50_000));
+    rig.until("the agent lets go of it", || {
+        rig.agent().durable() == rig.agent().journal_end()
+    })
+    .await;
 }
 
 /// A second process's hub of the same session, in step with the first.

@@ -403,6 +403,13 @@ pub trait Store:
     async fn audit_append(&self, event: &AuditEvent) -> Result<(), StoreError>;
     /// Newest first, at most 1000.
     async fn audit_list(&self, session: Option<SessionId>) -> Result<Vec<AuditEvent>, StoreError>;
+    /// When this person was last written down to have done this to the session.
+    async fn audit_last(
+        &self,
+        session: SessionId,
+        actor: &Subject,
+        action: &str,
+    ) -> Result<Option<Timestamp>, StoreError>;
     /// Takes a lease that is free, expired or already ours; `None` when another holds it. Renewing keeps the epoch.
     async fn lease_take(
         &self,

@@ -74,6 +74,8 @@ reasons!(
         SandboxLost = "sandbox-lost",
         /// The recording is required and could not be kept.
         RecordingFailed = "recording-failed",
+        /// The recording is required and reached its limit: the lab wrote more than is kept of a session.
+        RecordingTooLarge = "recording-too-large",
     }
 );
 

@@ -178,6 +178,11 @@ impl Exporter {
         self.out.push('\n');
     }
 
+    /// Bytes of the file that are written and were not taken.
+    pub fn written(&self) -> usize {
+        self.out.len()
+    }
+
     /// What is written of the file and was not taken before: a long recording is handed on piece by piece.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out).into_bytes()

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Marks kept in an index: a long session has some thousand commands; what is past it is still in the journal.
 pub const INDEX_MARKS_MAX: usize = 20_000;
 
+/// Text of all marks together: 20 000 commands of 200 bytes. A lab's own program may write marks of 128 KiB, and an index is made in memory.
+pub const INDEX_TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// The index of a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordingIndex {
@@ -25,6 +28,9 @@ pub struct RecordingIndex {
     pub markers: Vec<IndexMark>,
     /// In journal order.
     pub keyframes: Vec<IndexKeyframe>,
+    /// Of the marks' texts together.
+    #[serde(skip)]
+    text_bytes: usize,
 }
 
 /// A terminal of a recording.
@@ -118,9 +124,11 @@ impl RecordingIndex {
             Event::Exit { status } => (String::new(), Some(*status)),
             _ => return,
         };
-        let Some(kind) = mark_kind(&record.event).filter(|_| self.markers.len() < INDEX_MARKS_MAX) else {
+        let has_room = self.markers.len() < INDEX_MARKS_MAX && self.text_bytes + text.len() <= INDEX_TEXT_BYTES_MAX;
+        let Some(kind) = mark_kind(&record.event).filter(|_| has_room) else {
             return;
         };
+        self.text_bytes += text.len();
         let took_us = match &record.event {
             Event::Command(c) => c.took_us,
             _ => None,
@@ -169,6 +177,28 @@ fn mark_kind(event: &Event) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::journal::Command;
+
+    #[test]
+    fn marks_of_any_size_take_bounded_memory() {
+        let mut index = RecordingIndex::new(["r1".to_owned()]);
+        let event = Event::Command(Command {
+            text: "x".repeat(100_000),
+            status: None,
+            took_us: None,
+        });
+        let record = Record {
+            terminal: 0,
+            time_us: 5,
+            offset: 0,
+            event,
+        };
+        for n in 0..100 {
+            index.add(n, n + 1, &record);
+        }
+        let text: usize = index.markers.iter().map(|m| m.text.len()).sum();
+        assert!(text <= INDEX_TEXT_BYTES_MAX && index.markers.len() == 41, "{text}");
+        assert_eq!(index.end, 100, "the rest is read all the same");
+    }
 
     #[test]
     fn the_two_tellings_of_a_routers_command_are_told_apart_by_how_long_it_ran() {

@@ -93,6 +93,9 @@ pub struct RecordingHead {
     pub last_us: u64,
 }
 
+/// Why a recording was cut that reached its limit ([`crate::limits::RECORDING_BYTES_MAX`]).
+pub const TOO_LARGE: &str = "too-large";
+
 /// Whether a recording still grows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
@@ -111,4 +114,16 @@ pub enum RecordingState {
     Removed {
         at: Timestamp,
     },
+}
+
+impl RecordingState {
+    /// The code of why nothing is added any more; none while it is open.
+    pub fn over_code(&self) -> Option<&'static str> {
+        match self {
+            Self::Open => None,
+            Self::Cut { reason, .. } if reason == TOO_LARGE => Some(TOO_LARGE),
+            Self::Cut { .. } => Some("recording-cut"),
+            Self::Complete { .. } | Self::Removed { .. } => Some("recording-closed"),
+        }
+    }
 }

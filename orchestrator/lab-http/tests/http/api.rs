@@ -408,6 +408,7 @@ const STORE: &[&str] = &[
     "check_list",
     "audit_append",
     "audit_list",
+    "audit_last",
 ];
 
 #[tokio::test]

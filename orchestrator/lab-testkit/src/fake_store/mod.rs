@@ -366,6 +366,17 @@ impl Store for FakeStore {
             Ok(())
         })
     }
+    async fn audit_last(
+        &self,
+        session: SessionId,
+        actor: &Subject,
+        action: &str,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.run("audit_last", |s| {
+            let theirs = |e: &&AuditEvent| e.session == Some(session) && e.actor == *actor && e.action == action;
+            Ok(s.audit.iter().filter(theirs).map(|e| e.at).max())
+        })
+    }
     async fn audit_list(&self, session: Option<SessionId>) -> Result<Vec<AuditEvent>, StoreError> {
         self.run("audit_list", |s| {
             Ok(s.audit

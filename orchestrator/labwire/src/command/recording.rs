@@ -3,8 +3,9 @@
 use crate::{config::Config, wire};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use futures_util::TryStreamExt;
 use lab_app::recording::Recordings;
-use lab_core::{SessionId, port::Store, recording::ExportFormat};
+use lab_core::{SessionId, Subject, port::Store, recording::ExportFormat};
 use prometheus::Registry;
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -59,10 +60,22 @@ async fn export(store: &dyn Store, recordings: &Recordings, args: ExportArgs) ->
         Some(terminal) => terminal,
         None => first_terminal(store, args.session).await?,
     };
-    let bytes = recordings.export(args.session, args.format, &terminal).await?;
+    // nobody else reads through this process
+    let reader = Subject::from("labwire");
+    let mut pieces = recordings.export(&reader, args.session, args.format, &terminal).await?;
     match args.output {
-        Some(path) => std::fs::write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?,
-        None => std::io::stdout().lock().write_all(&bytes)?,
+        Some(path) => {
+            let said = || format!("cannot write {}", path.display());
+            let mut file = std::fs::File::create(&path).with_context(said)?;
+            while let Some(piece) = pieces.try_next().await? {
+                file.write_all(&piece).with_context(said)?;
+            }
+        }
+        None => {
+            while let Some(piece) = pieces.try_next().await? {
+                std::io::stdout().lock().write_all(&piece)?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -119,6 +119,8 @@ pub struct LimitsConfig {
     pub staff_login_max: Duration,
     pub reconcile_every: Duration,
     pub freeze_grace: Duration,
+    /// Journal of one session that is recorded.
+    pub recording_bytes_max: u64,
     /// Between the first sign that this process goes away (`/readyz`) and the first thing it stops doing.
     pub drain_notice: Duration,
 }
@@ -237,6 +239,7 @@ impl Config {
                 "staff_login_max": seconds(self.limits.staff_login_max),
                 "reconcile_every": seconds(self.limits.reconcile_every),
                 "freeze_grace": seconds(self.limits.freeze_grace),
+                "recording_bytes_max": reader::shown_size(self.limits.recording_bytes_max),
                 "drain_notice": seconds(self.limits.drain_notice),
             },
             "pools": pools::shown_pools(&self.pools),

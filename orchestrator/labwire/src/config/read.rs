@@ -2,13 +2,16 @@
 
 use super::{
     Config, ConfigArgs, HttpConfig, LimitsConfig, LogConfig, LtiConfig, Problem, Problems, RuntimeConfig, RuntimeKind,
-    controller, kubernetes, reader::Section, storage,
+    controller, kubernetes,
+    reader::{self, Section},
+    storage,
 };
 use lab_app::launch::{Key, SECRET_BYTES_MIN};
 use lab_core::{
     CourseId,
     entitlement::{Bilingual, Plan},
     lab::Span,
+    limits::{RECORDING_BYTES_MAX, RECORDING_BYTES_MIN},
     port::Course,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -19,6 +22,7 @@ use std::{
 };
 
 pub(super) const DURATION: &str = "write a duration like 90s, 45m or 2h";
+const SIZE: &str = "write a size from 1MiB, like 512MiB or 2GiB";
 pub(super) const BOOLEAN: &str = "write true or false";
 
 impl Config {
@@ -274,6 +278,11 @@ fn limits(mut s: Section, replicas: u32, problems: &mut Vec<Problem>) -> LimitsC
                 },
             )
             .unwrap_or(lab_app::metering::FREEZE_GRACE),
+        recording_bytes_max: s
+            .parsed("recording_bytes_max", None, SIZE, problems, |t| {
+                reader::size(t).filter(|n| *n >= RECORDING_BYTES_MIN)
+            })
+            .unwrap_or(RECORDING_BYTES_MAX),
         // one alone has nobody to leave its work to: the sooner it is back the better
         drain_notice: s
             .parsed("drain_notice", None, DURATION, problems, duration)

@@ -154,3 +154,45 @@ pub(super) fn shown(value: &Value) -> String {
         cut
     }
 }
+
+/// Units of bytes, largest first.
+const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+
+/// Bytes. With a unit, since tools that write YAML make `1.073741824e+09` of a large number.
+pub(super) fn size(s: &str) -> Option<u64> {
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|(name, unit)| Some((s.strip_suffix(name)?, *unit)))
+        .unwrap_or((s, 1));
+    number.trim_end().parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// The same, as people write it.
+pub(super) fn shown_size(bytes: u64) -> String {
+    let fits = UNITS
+        .iter()
+        .find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    fits.map_or_else(|| bytes.to_string(), |(name, unit)| format!("{}{name}", bytes / unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them_and_shown_so() {
+        for (text, bytes) in [
+            ("1GiB", 1 << 30),
+            ("512 MiB", 512 << 20),
+            ("3KiB", 3072),
+            ("1000", 1000),
+        ] {
+            assert_eq!(size(text), Some(bytes), "{text}");
+            assert_eq!(size(&shown_size(bytes)), Some(bytes), "{text}");
+        }
+        assert_eq!((shown_size(1 << 30), shown_size(1000)), ("1GiB".into(), "1000".into()));
+        for wrong in ["", "GiB", "1GB", "-1", "1.5GiB", "1.073741824e+09", "99999999999GiB"] {
+            assert_eq!(size(wrong), None, "{wrong}");
+        }
+    }
+}

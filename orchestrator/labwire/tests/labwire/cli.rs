@@ -80,7 +80,7 @@ fn a_database_that_was_not_there_is_said_aloud_once() {
 fn every_problem_of_a_configuration_is_named_at_once_without_its_secrets() {
     let dir = tempfile::tempdir().unwrap();
     let bad = "instalation: x\nlisten: nope\nruntime: {kind: podman, speed: 9}\nkeys: [{id: a, secret: hunter2}]\n\
-               limits: {sandboxes_max: 0}\nplans: [{id: P}]\n";
+               limits: {sandboxes_max: 0, recording_bytes_max: 4 MB}\nplans: [{id: P}]\n";
     std::fs::write(dir.path().join("bad.yaml"), bad).unwrap();
     let out = labwire(dir.path(), &["check-config", "--config", "bad.yaml"]);
     assert!(!out.status.success());
@@ -92,6 +92,7 @@ fn every_problem_of_a_configuration_is_named_at_once_without_its_secrets() {
         "runtime.speed",
         "keys[0].secret",
         "limits.sandboxes_max",
+        "limits.recording_bytes_max",
         "plans[0]",
     ] {
         assert!(

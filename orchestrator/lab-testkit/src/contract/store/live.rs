@@ -75,6 +75,37 @@ pub async fn who_looked_at_whom_is_told_newest_first(store: Arc<dyn Store>) {
     assert_eq!(store.audit_list(Some(one)).await.unwrap(), [c, a]);
 }
 
+pub async fn when_somebody_last_looked_is_known_of_each_look(store: Arc<dyn Store>) {
+    let (one, two) = (SessionId(fresh()), SessionId(fresh()));
+    let looks = [
+        (1, one, "prof", "replay"),
+        (5, one, "prof", "replay"),
+        (9, one, "prof", "view"),
+        (8, one, "coach", "replay"),
+        (7, two, "prof", "replay"),
+    ];
+    for (secs, session, actor, action) in looks {
+        let event = AuditEvent {
+            at: at(secs),
+            actor: actor.into(),
+            actor_name: actor.into(),
+            role: Role::Teacher,
+            action: action.into(),
+            session: Some(session),
+            course: None,
+            about: None,
+            detail: String::new(),
+        };
+        store.audit_append(&event).await.unwrap();
+    }
+    let last = async |session, actor: &str, action| store.audit_last(session, &actor.into(), action).await.unwrap();
+    assert_eq!(last(one, "prof", "replay").await, Some(at(5)));
+    assert_eq!(last(one, "coach", "replay").await, Some(at(8)));
+    assert_eq!(last(two, "prof", "replay").await, Some(at(7)));
+    assert_eq!(last(two, "coach", "replay").await, None);
+    assert_eq!(last(one, "prof", "export").await, None);
+}
+
 pub async fn a_lease_has_one_holder_and_its_epoch_grows_with_each_new_one(store: Arc<dyn Store>) {
     let ttl = Duration::from_secs(15);
     let take = async |holder: &str, secs| store.lease_take("reaper", holder, at(secs), ttl).await.unwrap();

@@ -184,6 +184,7 @@ macro_rules! store_contract {
         $crate::store_contract!(@stage $open, live:
             the_last_outcome_of_each_check_is_kept
             who_looked_at_whom_is_told_newest_first
+            when_somebody_last_looked_is_known_of_each_look
             a_lease_has_one_holder_and_its_epoch_grows_with_each_new_one
             of_fifty_who_want_a_lease_one_gets_it
         );
