@@ -63,13 +63,13 @@ cluster-down: ## ends what `make cluster` started (its build stays)
 	@scripts/cluster down
 
 tools:
-	@scripts/need cargo node
+	@scripts/need build
 tools-test: tools
 	@scripts/s3 install
 	@scripts/open-edx install
 	@scripts/smtp install
 	@scripts/oidc install
-	@scripts/need browser db s3 bench labs
+	@scripts/need browser db s3 bench labs rules
 	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
 tools-bench: tools
 	@scripts/need browser bench

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use lab_core::terminal::{FromBrowser, ToBrowser};
 use lab_e2e::{Api, ApiError, Options, Pace, Server, Tab, eventually, on};
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SH: u16 = 0;
 
@@ -23,7 +23,7 @@ on! {
     time_that_runs_out_freezes_the_lab_and_a_code_lets_the_same_shell_go_on
 }
 
-fn refusal(result: Result<Api>) -> Result<(u16, String)> {
+fn refusal<T>(result: Result<T>) -> Result<(u16, String)> {
     let error = result.err().context("it was accepted")?;
     let error = error.downcast::<ApiError>()?;
     Ok((error.status, error.body["code"].as_str().unwrap_or_default().to_owned()))
@@ -31,19 +31,30 @@ fn refusal(result: Result<Api>) -> Result<(u16, String)> {
 
 async fn a_click_ends_in_a_shell_that_answers_and_is_billed_by_the_second(place: fn() -> Options) -> Result<()> {
     let server = Server::start(place()).await?;
+    let before_the_click = Instant::now();
     let (learner, session) = server.learner("ada", "shell").await?;
     let tab = Tab::open(&learner, &session, Pace::Fast).await?;
     tab.attach_ready(SH).await?;
-    tab.type_text(SH, "echo $((6*7))-answer\r").await?;
-    tab.shows(SH, "42-answer", 10).await?;
+    let usable = Instant::now();
+    tab.type_text(SH, "sleep 4; echo $((6*7))-answer\r").await?;
+    tab.shows(SH, "42-answer", 20).await?;
 
+    // by our clock it was usable for this long at least, and at most from the click until it is seen to be over
+    let least = usable.elapsed();
     learner.post(&format!("/sessions/{session}/stop"), &json!({})).await?;
     let over = eventually("the session is over and settled", Duration::from_secs(20), || async {
         let view = learner.get(&format!("/sessions/{session}")).await?;
         Ok((view["state"] == "ended" && view["billed_secs"].is_i64()).then_some(view))
     })
     .await?;
+    let most = before_the_click.elapsed();
     ensure!(over["reason"] == "learner-stopped", "{over}");
+    // seconds that began are not billed: 4.9 s are 4
+    let billed = over["billed_secs"].as_u64().context("seconds")?;
+    ensure!(
+        (least.as_secs()..=most.as_secs()).contains(&billed) && billed >= 4,
+        "{billed} s are billed of {least:?} to {most:?}"
+    );
     let usage = server.cli(&["usage", "--format", "json"])?;
     let rows: serde_json::Value = serde_json::from_str(&usage)?;
     let row = rows.as_array().and_then(|r| r.first()).context("one row of usage")?;
@@ -200,17 +211,20 @@ async fn a_teacher_of_another_course_and_operations_see_no_terminal(place: fn() 
         .and_then(|t| t.split_whitespace().next())
         .context("a token")?;
     let stranger = Api::launch(&server.url, token).await?;
-    ensure!(stranger.get(&format!("/sessions/{session}")).await.is_err());
-    ensure!(Tab::open(&stranger, &session, Pace::Fast).await.is_err());
-    let operations = server.operations().await?;
-    ensure!(operations.get(&format!("/sessions/{session}")).await.is_ok());
-    ensure!(Tab::open(&operations, &session, Pace::Fast).await.is_err());
-    ensure!(
-        operations
-            .bytes(&format!("/sessions/{session}/recording/journal?from=0&to=100"))
-            .await
-            .is_err()
+    let (view, journal) = (
+        format!("/sessions/{session}"),
+        format!("/sessions/{session}/recording/journal?from=0&to=100"),
     );
+    // whoever may not know of it is told that it is not there
+    let unknown = (404, "not-found".to_owned());
+    ensure!(refusal(stranger.get(&view).await)? == unknown);
+    ensure!(refusal(stranger.bytes(&journal).await)? == unknown);
+    ensure!(refusal(Tab::open(&stranger, &session, Pace::Fast).await)? == unknown);
+    let operations = server.operations().await?;
+    operations.get(&view).await?;
+    let refused = (403, "not-allowed".to_owned());
+    ensure!(refusal(operations.bytes(&journal).await)? == refused);
+    ensure!(refusal(Tab::open(&operations, &session, Pace::Fast).await)? == refused);
     server.finish().await
 }
 

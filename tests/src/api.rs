@@ -1,6 +1,6 @@
 //! A person's tab over HTTP.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 /// An answer that is not a success.
@@ -70,14 +70,8 @@ impl Api {
 
     /// GET of bytes below `/api/v1`.
     pub async fn bytes(&self, path: &str) -> Result<Vec<u8>> {
-        let answer = self
-            .client
-            .get(format!("{}{path}", self.base))
-            .bearer_auth(&self.bearer)
-            .send()
-            .await?;
-        ensure!(answer.status().is_success(), "{path}: {}", answer.status());
-        Ok(answer.bytes().await?.to_vec())
+        let request = self.client.get(format!("{}{path}", self.base));
+        bytes(request.bearer_auth(&self.bearer)).await
     }
 
     /// POST below `/api/v1`.
@@ -94,9 +88,7 @@ impl Api {
     /// Bytes that a POST answers with.
     pub async fn post_for_bytes(&self, path: &str, body: &Value) -> Result<Vec<u8>> {
         let request = self.client.post(format!("{}{path}", self.base));
-        let answer = request.bearer_auth(&self.bearer).json(body).send().await?;
-        ensure!(answer.status().is_success(), "{path}: {}", answer.status());
-        Ok(answer.bytes().await?.to_vec())
+        bytes(request.bearer_auth(&self.bearer).json(body)).await
     }
 
     /// Starts (or returns to) the lab; the session's id.
@@ -132,16 +124,19 @@ impl Api {
 }
 
 async fn send(request: reqwest::RequestBuilder) -> Result<Value> {
+    Ok(serde_json::from_slice(&bytes(request).await?).unwrap_or(Value::Null))
+}
+
+async fn bytes(request: reqwest::RequestBuilder) -> Result<Vec<u8>> {
     let answer = request.send().await?;
     let status = answer.status();
     let body = answer.bytes().await?;
-    let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     if !status.is_success() {
         return Err(ApiError {
             status: status.as_u16(),
-            body: value,
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         }
         .into());
     }
-    Ok(value)
+    Ok(body.to_vec())
 }

@@ -1,7 +1,31 @@
 //! What is counted. Labels come from closed sets only; never an id, never a person.
 
 use crate::recording::Lags;
+use lab_core::metering::AlertChannel;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+/// Codes that an alert of the chart asks for. They are told as 0 from the start: Prometheus sees no increase in a series that begins with
+/// its first error, and the first may be the only one.
+const CODES_ASKED_FOR: [&str; 9] = [
+    "bug",
+    "lease-fenced",
+    "ledger-drift",
+    "store-corrupt",
+    "blobs-corrupt",
+    "journal-corrupt",
+    "runtime-unavailable",
+    "blobs-unavailable",
+    "blobs-full",
+];
+
+/// What becomes of a try to send an alert, told from the start for the same reason.
+const DELIVERIES: [(AlertChannel, &[&str]); 2] = [
+    (
+        AlertChannel::Webhook,
+        &["sent", "webhook-refused", "platform-unavailable", "platform-private"],
+    ),
+    (AlertChannel::Mail, &["sent", "mail-refused", "mail-unavailable"]),
+];
 
 /// Everything `lab-app` observes, registered once per process.
 #[derive(Clone)]
@@ -43,7 +67,7 @@ pub struct Metrics {
     pub recording_lost_bytes_total: IntCounter,
     /// Uploads that were not what was sent, and lie in quarantine.
     pub recording_quarantined_total: IntCounter,
-    /// Seconds in open holds. Of the process that meters; 0 in the others.
+    /// Seconds in holds, by the ledger's own sums: also those that no session has any more. Of the process that meters; 0 in the others.
     pub ledger_held_seconds: IntGauge,
     /// Grades to be sent, and those that were refused or given up. Of the process that works the outbox; 0 in the others.
     pub grades_pending: IntGauge,
@@ -71,7 +95,12 @@ pub struct Metrics {
 impl Metrics {
     /// Makes and registers them; fails only when one is registered twice.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let new = New(registry);
+        let metrics = Self::named(&New(registry))?;
+        metrics.begin();
+        Ok(metrics)
+    }
+
+    fn named(new: &New<'_>) -> Result<Self, prometheus::Error> {
         // 0.25 s is a warm pool, 2.5 s the promise for a cold container, 60 s the default ready_within
         let click_buckets = vec![0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 4.0, 8.0, 15.0, 30.0, 60.0];
         // the first is no wait at all; an hour is the longest lab
@@ -129,7 +158,7 @@ impl Metrics {
                 "labwire_recording_quarantined_total",
                 "Uploads that were not what was sent, and were moved aside",
             )?,
-            ledger_held_seconds: new.gauge("labwire_ledger_held_seconds", "Seconds in open holds")?,
+            ledger_held_seconds: new.gauge("labwire_ledger_held_seconds", "Seconds in holds, by the ledger")?,
             grades_pending: new.gauge("labwire_grades_pending", "Grades that wait to be sent to a course")?,
             grades_failed: new.gauge(
                 "labwire_grades_failed",
@@ -163,6 +192,22 @@ impl Metrics {
             errors_total: new.counters("labwire_errors_total", "Errors by code", &["code"])?,
             reconcile_total: new.counters("labwire_reconcile_total", "Reconcile runs by outcome", &["outcome"])?,
         })
+    }
+
+    /// The series that alerts ask for, at 0.
+    fn begin(&self) {
+        for code in CODES_ASKED_FOR {
+            self.errors_total.with_label_values(&[code]);
+        }
+        for (channel, outcomes) in DELIVERIES {
+            for outcome in outcomes {
+                self.alert_deliveries_total
+                    .with_label_values(&[channel.name(), outcome]);
+            }
+        }
+        for outcome in ["ok", "store-unavailable"] {
+            self.reconcile_total.with_label_values(&[outcome]);
+        }
     }
 }
 
@@ -198,5 +243,46 @@ impl New<'_> {
         let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
         self.0.register(Box::new(histogram.clone()))?;
         Ok(histogram)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `label` is compared with in the rules of the chart's alerts, by `=` and `=~`.
+    fn asked_for(label: &str) -> Vec<&'static str> {
+        let rules = include_str!("../../../helm/files/alerts.yaml");
+        [format!("{label}=\""), format!("{label}=~\"")]
+            .iter()
+            .flat_map(|start| rules.split(start.as_str()).skip(1))
+            .filter_map(|rest| rest.split('"').next())
+            .flat_map(|values| values.split('|'))
+            .collect()
+    }
+
+    #[test]
+    fn what_an_alert_waits_to_see_rise_is_told_from_the_start() {
+        let registry = Registry::new();
+        Metrics::register(&registry).unwrap();
+        let text = prometheus::TextEncoder::new()
+            .encode_to_string(&registry.gather())
+            .unwrap();
+        let (codes, outcomes) = (asked_for("code"), asked_for("outcome"));
+        assert!(
+            codes.len() >= CODES_ASKED_FOR.len() && outcomes == ["sent"],
+            "{codes:?} {outcomes:?}"
+        );
+        for code in codes {
+            let line = format!("labwire_errors_total{{code=\"{code}\"}} 0\n");
+            assert!(text.contains(&line), "{code}");
+        }
+        for channel in AlertChannel::ALL.map(AlertChannel::name) {
+            for outcome in ["sent", &format!("{channel}-refused")] {
+                let labels = format!("channel=\"{channel}\",outcome=\"{outcome}\"");
+                let line = format!("labwire_alert_deliveries_total{{{labels}}} 0\n");
+                assert!(text.contains(&line), "{labels}");
+            }
+        }
     }
 }

@@ -147,8 +147,7 @@ impl<H: SessionHubs> Meter<H> {
         // a meter tells of sessions that have no hub here: nobody else knows when these are over
         self.hubs.forget_told(&live, asked_us);
         if leads {
-            let held = sessions.iter().map(|s| s.held_secs).sum();
-            self.metrics.ledger_held_seconds.set(held);
+            self.gauge().await;
         }
         for session in sessions.into_iter().filter(|s| s.state.is_usable()) {
             let watched = if leads {
@@ -161,6 +160,15 @@ impl<H: SessionHubs> Meter<H> {
             }
         }
         Ok(())
+    }
+
+    /// What is held, by the ledger and not by the sessions: a hold that no session has any more is what the number is for.
+    async fn gauge(&self) {
+        match self.ports.store.ledger_sums().await {
+            Ok(sums) => self.metrics.ledger_held_seconds.set(sums.held),
+            // no reason to leave the sessions alone: the number stays as it was
+            Err(error) => self.count(&error.into()),
+        }
     }
 
     fn count(&self, error: &AppError) {

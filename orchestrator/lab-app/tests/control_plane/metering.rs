@@ -1,7 +1,10 @@
 //! The meter: holds, warnings, and the ends it brings about.
 
 use super::kit::Desk;
-use lab_core::port::{Clock, Store};
+use lab_core::{
+    port::{Clock, Store, Transition},
+    provisioning::{EndReason, SessionEvent},
+};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -42,6 +45,27 @@ async fn the_hold_grows_while_it_runs_and_the_labs_maximum_ends_it_after_three_w
         desk.session(id).await.held_secs <= 3600,
         "nothing is held beyond the deadline"
     );
+}
+
+#[tokio::test]
+async fn a_hold_that_no_live_session_has_is_in_the_number_of_what_is_held() {
+    let mut desk = Desk::new(4).await;
+    let id = desk.ready("ada", 3600).await;
+    desk.meter.tick().await.unwrap();
+    assert_eq!(desk.metrics.ledger_held_seconds.get(), 900);
+    // over without having been settled, which no code of ours does
+    let gone = Transition {
+        session: id,
+        expect: desk.session(id).await.revision,
+        event: SessionEvent::Gone(EndReason::LearnerStopped),
+        at: desk.clock.now(),
+        cause: "by hand".into(),
+        ready: None,
+    };
+    desk.store.session_transition(&gone).await.unwrap();
+    assert_eq!(desk.state(id).await, "ended:learner-stopped");
+    desk.meter.tick().await.unwrap();
+    assert_eq!(desk.metrics.ledger_held_seconds.get(), 900, "an alert asks for it");
 }
 
 /// The meter looks every second until the session's state is another one.

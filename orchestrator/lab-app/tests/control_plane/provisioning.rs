@@ -113,6 +113,23 @@ async fn an_engine_that_is_away_is_tried_again_and_then_given_up() {
 }
 
 #[tokio::test]
+async fn a_runtime_that_lists_nothing_is_an_error_each_time_it_is_asked_though_no_run_fails() {
+    let mut desk = Desk::new(4).await;
+    desk.settle().await;
+    let errors = desk.metrics.errors_total.with_label_values(&["runtime-unavailable"]);
+    let failed = desk.metrics.reconcile_total.with_label_values(&["runtime-unavailable"]);
+    desk.runtime.faults.always("sandbox_list", Strike::Before);
+    let asked_before = desk.runtime.faults.calls("sandbox_list");
+    for period in 1..=5 {
+        desk.pass(Duration::from_secs(2));
+        desk.reconciler.settle().await.unwrap();
+        let asked = desk.runtime.faults.calls("sandbox_list") - asked_before;
+        assert!(asked >= period && errors.get() == asked, "{asked} {}", errors.get());
+    }
+    assert_eq!(failed.get(), 0, "an alert on failed runs would not see it");
+}
+
+#[tokio::test]
 async fn a_lab_that_fails_or_never_becomes_ready_says_so() {
     let mut desk = Desk::new(4).await;
     desk.runtime.set_script(Script::Manual);

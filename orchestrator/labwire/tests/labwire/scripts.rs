@@ -90,3 +90,68 @@ fn a_lab_that_cannot_be_tried_is_said_in_a_line_with_the_next_step() {
     executable(&at("docker"), "#!/bin/sh\nexit 1\n");
     tried("lab.yaml", "scripts/engine start");
 }
+
+fn need(args: &[&str]) -> Output {
+    Command::new(script("need")).args(args).output().unwrap()
+}
+
+#[test]
+fn a_fresh_debian_gets_what_the_build_and_the_benchmarks_ask_for() {
+    let packages = |group: &str| -> Vec<String> {
+        let out = need(&["-l", group]);
+        assert!(out.status.success(), "{group}: {}", text(&out.stderr));
+        text(&out.stdout).lines().map(str::to_owned).collect()
+    };
+    let has = |group: &str, wanted: &[&str]| {
+        let all = packages(group);
+        for package in wanted {
+            assert!(all.iter().any(|p| p == package), "{group} has no {package}: {all:?}");
+        }
+    };
+    // the linker wants libc.a and crt1.o, which gcc only recommends, as python3 does venv
+    has("build", &["gcc", "libc6-dev", "make"]);
+    has("bench", &["asciinema", "python3", "python3-venv"]);
+    has("s3", &["python3", "python3-venv"]);
+    has("rules", &["prometheus"]);
+    let asked_by = |step: &str| {
+        let top = script("..");
+        let out = Command::new("make")
+            .args(["-n", step])
+            .current_dir(top)
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        text(&out.stdout)
+    };
+    for step in ["tools", "tools-test", "tools-bench"] {
+        assert!(asked_by(step).contains("scripts/need build"), "{step}");
+    }
+    assert!(asked_by("tools-bench").contains("scripts/need browser bench"));
+}
+
+#[test]
+fn the_help_of_need_names_every_group_and_what_it_installs() {
+    let help = text(&need(&["--help"]).stdout);
+    let unknown = need(&["nonsense"]);
+    let said = text(&unknown.stderr);
+    let groups = said.split("(groups: ").nth(1).unwrap().trim_end_matches([')', '\n']);
+    assert!(groups.split(' ').count() >= 11, "{groups}");
+    for group in groups.split(' ') {
+        assert!(help.contains(&format!("\n  {group} ")), "{group} is not in the help");
+    }
+    let line = |group: &str| {
+        help.lines()
+            .find(|l| l.trim_start().starts_with(&format!("{group} ")))
+            .unwrap()
+    };
+    for (group, tool) in [
+        ("base", "mmdebstrap"),
+        ("labs", "jq"),
+        ("bench", "asciinema"),
+        ("bench", "jq"),
+        ("rules", "promtool"),
+    ] {
+        assert!(line(group).contains(tool), "{}", line(group));
+    }
+    assert!(!line("base").contains("jq") && !text(&need(&["-l", "base"]).stdout).contains("jq"));
+}

@@ -1,4 +1,4 @@
-//! Alerts and panels ask for what the program tells, and the runbook knows every alert.
+//! Alerts and panels ask for what the program tells, alerts fire when they should, and the runbook knows every one.
 
 use lab_chart::{EVERYTHING, at, list, production, read, run, text};
 use std::collections::BTreeSet;
@@ -76,6 +76,39 @@ fn every_alert_says_whom_to_wake_and_has_its_section_in_the_runbook() {
             "docs/operations.md explains Labwire{section}, which is no alert"
         );
     }
+}
+
+#[test]
+fn every_alert_fires_when_it_should_and_not_otherwise() {
+    let chart = production(EVERYTHING);
+    let spec = at(chart.get("PrometheusRule/labwire"), "spec");
+    let tests = read("tests/chart/alerts.test.yaml");
+    let cases: serde_yaml::Value = serde_yaml::from_str(&tests).expect("YAML");
+    for rule in list(spec, "groups/0/rules") {
+        let alert = text(rule, "alert");
+        let asks = format!("ALERTS{{alertname=\"{alert}\", alertstate=\"firing\"}}");
+        let expected: Vec<bool> = list(&cases, "tests")
+            .iter()
+            .flat_map(|case| list(case, "promql_expr_test"))
+            .filter(|question| text(question, "expr").contains(&asks))
+            .map(|question| list(question, "exp_samples").is_empty())
+            .collect();
+        assert!(
+            expected.contains(&true) && expected.contains(&false),
+            "tests/chart/alerts.test.yaml has no case of {alert} firing, or none of it not firing"
+        );
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, content: &str| -> String {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).expect("a file");
+        path.to_str().expect("a plain path").to_owned()
+    };
+    let rules = file("alerts.yaml", &serde_yaml::to_string(spec).expect("YAML"));
+    let tests = file("alerts.test.yaml", &tests);
+    run("scripts/need", &["rules"]).expect_ok();
+    run("promtool", &["check", "rules", &rules]).expect_ok();
+    run("promtool", &["test", "rules", &tests]).expect_ok();
 }
 
 #[test]
