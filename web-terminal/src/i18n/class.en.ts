@@ -10,6 +10,7 @@ export const classEn = {
   'reason-told.out-of-memory': 'The lab used more memory than it has, and was ended. Not counted the first time within 24 hours.',
   'reason-told.out-of-disk': 'The lab wrote more than it has room for, and was ended. Not counted the first time within 24 hours.',
   'reason-told.agent-lost': 'The program that runs the lab’s terminals ended or stopped answering. Not counted the first time within 24 hours.',
+  'reason-told.not-still': 'The learner’s lab time was used up, and programs of the lab went on all the same while it was paused.',
   'reason-told.no-capacity': 'There was no free machine for the lab for too long. No time was used.',
 
   'progress.title': 'Preparing your network',

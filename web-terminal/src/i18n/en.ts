@@ -97,6 +97,7 @@ export const en = {
   'reason.budget-spent': 'Your lab time for this course is used up.',
   'reason.lab-exited': 'The lab itself came to its end.',
   'reason.sandbox-lost': 'The machine that ran your lab was lost. The time we lost is not counted.',
+  'reason.not-still': 'Your lab time was used up, and programs of your lab went on all the same while it was paused, so it was ended. Start no programs that keep others running; a paused lab is kept as it is.',
   'reason.out-of-memory': 'Your lab used more memory than it has, and was ended. Run fewer programs at once, or smaller ones; if the task itself needs more, tell your course team.',
   'reason.out-of-disk': 'Your lab wrote more than it has room for, and was ended. Delete files that you do not need; if the task itself needs more, tell your course team.',
   'reason.agent-lost': 'The program that runs your lab’s terminals (lab-agent) ended or stopped answering, so the lab was ended. Start again, and leave that program alone; if it was not you, tell your course team.',
@@ -126,7 +127,7 @@ export const en = {
 
   'notice.recording': 'This lab is no longer recorded. What was recorded until now is kept.',
   'notice.away': 'The lab’s machine does not answer right now. Try that again in a moment.',
-  'notice.frozen': 'The lab is paused: nothing can be started in it now.',
+  'notice.frozen': 'The lab is paused: nothing can be typed or started in it now.',
   'notice.refused': 'The lab refused that ({code}).',
 
   'lab.instructions': 'Instructions',

@@ -99,6 +99,7 @@ export const fr: Record<Key, string> = {
   'reason.budget-spent': 'Votre temps de TP pour ce cours est épuisé.',
   'reason.lab-exited': 'Le TP est arrivé de lui-même à sa fin.',
   'reason.sandbox-lost': 'La machine qui faisait tourner votre TP a été perdue. Le temps perdu n’est pas compté.',
+  'reason.not-still': 'Votre temps de TP était épuisé, et des programmes de votre TP ont continué malgré la pause : il a été arrêté. Ne lancez pas de programmes qui en maintiennent d’autres en marche ; un TP en pause est gardé tel quel.',
   'reason.out-of-memory': 'Votre TP a utilisé plus de mémoire qu’il n’en a, et a été arrêté. Lancez moins de programmes à la fois, ou de plus petits ; si l’exercice lui-même en demande plus, dites-le à l’équipe du cours.',
   'reason.out-of-disk': 'Votre TP a écrit plus qu’il n’a de place, et a été arrêté. Supprimez les fichiers dont vous n’avez pas besoin ; si l’exercice lui-même en demande plus, dites-le à l’équipe du cours.',
   'reason.agent-lost': 'Le programme qui tient les terminaux de votre TP (lab-agent) s’est arrêté ou ne répondait plus, et le TP a été arrêté. Recommencez, sans toucher à ce programme ; si ce n’était pas vous, dites-le à l’équipe du cours.',
@@ -130,7 +131,7 @@ export const fr: Record<Key, string> = {
 
   'notice.recording': 'Ce TP n’est plus enregistré. Ce qui l’a été jusqu’ici est gardé.',
   'notice.away': 'La machine du TP ne répond pas pour l’instant. Réessayez dans un moment.',
-  'notice.frozen': 'Le TP est en pause : rien ne peut y être lancé pour le moment.',
+  'notice.frozen': 'Le TP est en pause : rien ne peut y être tapé ni lancé pour le moment.',
   'notice.refused': 'Le TP a refusé cela ({code}).',
 
   'lab.instructions': 'Consignes',

@@ -299,7 +299,16 @@ impl<H: SessionHubs> Reconciler<H> {
             return Ok(());
         };
         if status.exited.is_some() || status.failed.is_some() {
-            return self.end(session, EndReason::LabExited, false).await;
+            let still = status
+                .failed
+                .as_ref()
+                .is_none_or(|(code, _)| code != EndReason::NotStill.code());
+            let reason = if still {
+                EndReason::LabExited
+            } else {
+                EndReason::NotStill
+            };
+            return self.end(session, reason, false).await;
         }
         if let Fact::Lost { cause, detail } = self.facts.of(session.sandbox, since_us) {
             tracing::warn!(session.id = %session.id, detail, "the sandbox is gone");

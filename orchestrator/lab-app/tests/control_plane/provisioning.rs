@@ -267,6 +267,21 @@ async fn what_only_the_platform_can_lose_is_never_billed_and_uses_up_nothing() {
 }
 
 #[tokio::test]
+async fn a_lab_that_did_not_stand_still_ends_for_that_and_what_it_ran_is_billed() {
+    let mut desk = Desk::new(4).await;
+    let id = desk.ready("ada", 3600).await;
+    desk.pass(Duration::from_secs(100));
+    desk.hubs.says(id, |s| {
+        s.last_us = 101_000_000;
+        s.failed = Some(("not-still".into(), "processes of the lab went on".into()));
+    });
+    desk.settle().await;
+    assert_eq!(desk.state(id).await, "ended:not-still");
+    assert_eq!(desk.usage(id).await.billed_seconds, 100);
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
 async fn an_outage_of_the_runtime_ends_nobody_however_long() {
     let mut desk = Desk::new(4).await;
     let id = desk.ready("ada", 3600).await;

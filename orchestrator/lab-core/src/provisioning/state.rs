@@ -78,6 +78,8 @@ reasons!(
         OutOfDisk = "out-of-disk",
         /// Its agent ended, or does not answer in a sandbox that runs. A learner can do that, too.
         AgentLost = "agent-lost",
+        /// Its time had run out, and it could not be made to stand still.
+        NotStill = "not-still",
         /// The recording is required and could not be kept.
         RecordingFailed = "recording-failed",
     }
