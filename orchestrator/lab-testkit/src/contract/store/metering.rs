@@ -222,10 +222,11 @@ pub async fn of_losses_that_may_be_the_learners_one_within_a_day_is_unbilled_how
     let row = school.store.settle(&loss_of(&other, first)).await.unwrap();
     assert_eq!(row.billed_seconds, 0);
     // a day later it counts no more, and until then it does
-    for (after, expected) in [(LOSSES_WITHIN - Duration::from_secs(1), 600), (LOSSES_WITHIN, 0)] {
-        let loss = lost(&school, "mallory", first.plus(after)).await;
+    for (early, expected) in [(Duration::from_secs(1), 600), (Duration::ZERO, 0)] {
+        let when = first.plus(LOSSES_WITHIN).minus(early);
+        let loss = lost(&school, "mallory", when).await;
         let row = school.store.settle(&loss).await.unwrap();
-        assert_eq!(row.billed_seconds, expected, "{after:?} after the first");
+        assert_eq!(row.billed_seconds, expected, "{early:?} before a day is over");
     }
     let used = 600 * 6;
     assert_eq!(school.available(&"mallory".into()).await, [36_000 - used]);
