@@ -110,7 +110,7 @@ async fn a_killed_agent_is_a_visible_end_and_costs_the_learner_nothing() -> Resu
             _ => None,
         })
         .await?;
-    ensure!(reason == "sandbox-lost", "{reason}");
+    ensure!(reason == "agent-lost", "{reason}");
     let view = eventually("it is settled", Duration::from_secs(20), || async {
         let view = learner.get(&format!("/sessions/{session}")).await?;
         Ok(view["billed_secs"].is_i64().then_some(view))

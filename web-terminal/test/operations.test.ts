@@ -22,7 +22,7 @@ describe('failures', () => {
     const core = (file: string) => readFileSync(new URL(`../../orchestrator/lab-core/src/${file}`, import.meta.url), 'utf8');
     const [, ends, fails] = core('provisioning/state.rs').split('reasons!(');
     const codes = (text: string) => new Map([...text.matchAll(/(\w+) = "([a-z-]+)"/g)].map(([, variant, code]) => [variant!, code!]));
-    const lost = /is_failure[\s\S]*?matches!\(self, ([^)]*)\)/.exec(core('operations.rs'))![1]!.match(/(?<=Self::)\w+/g)!;
+    const lost = /is_failure[\s\S]*?matches!\(\s*self,\s*([^)]*)\)/.exec(core('operations.rs'))![1]!.match(/(?<=Self::)\w+/g)!;
     const keys = [...codes(fails!.split('\n);')[0]!).values(), ...lost.map((variant) => `${codes(ends!).get(variant)}-after`)];
     expect(keys.length).toBeGreaterThan(8);
     for (const key of keys) {

@@ -2,7 +2,7 @@
 /** A run of a lab is metered: what begins one, and what returns to one. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { launch } from '../src/api/client';
-import { endOf, findRun } from '../src/pages/lab/run';
+import { endOf, findRun, lossNote } from '../src/pages/lab/run';
 import type { SessionView } from '../src/api/types';
 
 /** Runs by id, as a server has them; `started` counts those that were asked for. */
@@ -76,4 +76,13 @@ it('each lab has its own', async () => {
   runs.set(first.id, { state: 'ended' });
   expect((await findRun('bgp', false)).id).toBe('run-2');
   expect((await findRun('ospf', false)).id).toBe(first.id);
+});
+
+it('says of a lab that its learner may have lost whether its time is counted, and of none of the others', () => {
+  for (const reason of ['out-of-memory', 'out-of-disk', 'agent-lost']) {
+    expect(lossNote(reason, undefined)).toBeNull();
+    expect(lossNote(reason, 0)).toBe('end.loss-unbilled');
+    expect(lossNote(reason, 600)).toBe('end.loss-billed');
+  }
+  for (const reason of ['sandbox-lost', 'learner-stopped', null]) expect(lossNote(reason, 0)).toBeNull();
 });

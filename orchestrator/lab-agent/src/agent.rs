@@ -39,6 +39,13 @@ use tokio::{sync::Notify, task::JoinSet};
 const GOODBYE: Duration = Duration::from_millis(300);
 /// How long the end waits for a recorder to have everything.
 const DURABLE_WITHIN: Duration = Duration::from_secs(5);
+/// A lab that stands still is looked at so often: what was woken, or forked faster than it was found, runs no longer than this.
+const STILL_EVERY: Duration = Duration::from_secs(1);
+/// Looks at one standstill that may find something that runs. Whatever was stopped stays so until somebody wakes it, and only what runs can:
+/// a few looks find what was about to stop on a busy machine, more find a lab that does not stand still.
+const RESTLESS_MAX: usize = 5;
+/// The code under which a lab ends that cannot be made to stand still.
+const NOT_STILL: &str = "not-still";
 /// How often a full disk is tried again.
 const DISK_RETRY: Duration = Duration::from_millis(500);
 
@@ -214,6 +221,7 @@ impl Agent {
         self.spawn(lab::checks::run(Rc::clone(self)));
         self.spawn(Rc::clone(self).retry_disk());
         self.spawn(Rc::clone(self).keep_deadline());
+        self.spawn(Rc::clone(self).keep_still());
         let end = self.end();
         tokio::pin!(end);
         loop {
@@ -281,6 +289,35 @@ impl Agent {
         if let Some(deadline) = self.options.deadline {
             tokio::time::sleep(deadline).await;
             self.ask_stop("deadline");
+        }
+    }
+
+    /// A lab that stands still does so until it is told otherwise; one that cannot be made to ends, since nobody pays for its time.
+    async fn keep_still(self: Rc<Self>) {
+        let mut restless = 0;
+        loop {
+            tokio::time::sleep(STILL_EVERY).await;
+            if !self.frozen.get() || self.is_stopping() {
+                restless = 0;
+                continue;
+            }
+            let walk = lab::descendants::signal_all(Signal::SIGSTOP);
+            if walk.ran == 0 && walk.quiet {
+                continue;
+            }
+            restless += 1;
+            log::line(
+                "warn",
+                "still",
+                &format!("{} processes ran while the lab stood still", walk.ran),
+            );
+            if restless > RESTLESS_MAX {
+                self.lab(LabEvent::Failed {
+                    code: NOT_STILL.into(),
+                    detail: format!("processes of the lab went on while it stood still, {restless} times"),
+                });
+                self.ask_stop(NOT_STILL);
+            }
         }
     }
 

@@ -31,6 +31,10 @@ use args::Command;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // what runs in the lab may be of our user: it may not trace us, nor open what our descriptors lead to
+    if let Err(errno) = nix::sys::prctl::set_dumpable(false) {
+        log::line("warn", "dumpable", &errno);
+    }
     match args::parse(std::env::args().skip(1)) {
         Ok(Command::Run(options)) => agent::run(&options),
         Ok(Command::Connect { dir }) => connect::run(&dir),

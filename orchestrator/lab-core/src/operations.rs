@@ -93,7 +93,10 @@ pub struct FailureCount {
 impl EndReason {
     /// The learner did not end it, nor a limit they knew of: something of ours broke.
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::SandboxLost | Self::RecordingFailed)
+        matches!(
+            self,
+            Self::SandboxLost | Self::OutOfMemory | Self::OutOfDisk | Self::AgentLost | Self::RecordingFailed
+        )
     }
 }
 

@@ -14,7 +14,7 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use lab_core::{
     Timestamp,
-    port::{RuntimeError, SandboxPhase, SandboxStatus},
+    port::{GoneCause, RuntimeError, SandboxPhase, SandboxStatus},
 };
 use std::{
     collections::HashMap,
@@ -106,7 +106,13 @@ impl DockerRuntime {
         };
         let end = SandboxPhase::Gone {
             status: state.exit_code,
-            oom: state.oom_killed.unwrap_or_default(),
+            // a container that an operator stops or removes while it runs, and one whose machine restarts, cannot be told from one whose
+            // agent was killed: the first such loss of a learner is unbilled in any case
+            cause: if state.oom_killed.unwrap_or_default() {
+                GoneCause::OutOfMemory
+            } else {
+                GoneCause::AgentEnded
+            },
             at: state.finished_at.as_deref().and_then(timestamp),
         };
         self.ends.put(container, &end);

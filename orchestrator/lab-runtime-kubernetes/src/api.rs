@@ -253,6 +253,8 @@ pub mod reason {
     pub const INIT_FAILED: &str = "InitFailed";
     /// The node ran short and chose this pod.
     pub const EVICTED: &str = "Evicted";
+    /// The lab wrote more to its disk than its size has.
+    pub const OUT_OF_DISK: &str = "OutOfDisk";
     /// The lab used more memory than its size has.
     pub const OUT_OF_MEMORY: &str = "OutOfMemory";
     /// `deadlineSecs` is over.

@@ -6,7 +6,7 @@ use crate::{
 };
 use lab_core::{
     SandboxId, SessionId, Timestamp,
-    port::{SandboxPhase, SandboxSpec, SandboxStatus},
+    port::{GoneCause, SandboxPhase, SandboxSpec, SandboxStatus},
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -232,7 +232,7 @@ impl Sandboxes {
                     SandboxPhase::Gone {
                         status: ended.status,
                         // The kernel kills whom it wants on this machine, and does not say for what.
-                        oom: false,
+                        cause: GoneCause::AgentEnded,
                         at: Some(ended.at),
                     }
                 }

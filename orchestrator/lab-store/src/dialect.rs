@@ -227,6 +227,18 @@ impl Dialect {
         Ok(())
     }
 
+    /// Lets one transaction at a time settle a loss of a learner's. Taken after [`Self::lock_session`] and before [`Self::lock_grants`]; a lock of
+    /// its own, since [`Self::lock_learner`] is held by those who go on to a session's row.
+    pub(crate) async fn lock_losses(self, conn: &mut AnyConnection, subject: &Subject) -> sqlx::Result<()> {
+        if self == Self::Postgres {
+            sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 1))")
+                .bind(subject.as_str())
+                .execute(conn)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Keeps a lease's row as it is until the transaction is over.
     pub(crate) async fn lock_lease(self, conn: &mut AnyConnection, name: &str) -> sqlx::Result<()> {
         if self == Self::Postgres {

@@ -3,7 +3,10 @@
 use crate::{costs, db::Tx, entitlement, error::Failure, ledger, provisioning, row};
 use lab_core::{
     CourseId, GrantId, LabId, SessionId, Subject, Timestamp,
-    metering::{Account, Transaction, TxKind, UsageRow, paid_pieces, refund_pieces, split_hold},
+    metering::{
+        Account, FIRST_LOSS, LOSSES_WITHIN, Transaction, TxKind, UNBILLED_LOSSES_A_DAY, UsageRow, first_loss,
+        paid_pieces, refund_pieces, split_hold,
+    },
     port::{Refund, Session, Settlement},
     provisioning::{EndReason, SessionState},
 };
@@ -34,24 +37,46 @@ pub(crate) async fn settle(tx: &mut Tx, s: &Settlement) -> Result<UsageRow, Fail
         return void(tx, &session, &session.state, s.at).await;
     }
     let sandbox = s.sandbox_secs.max(0);
-    // whoever asks: there is nobody to bill a test run to
-    let billable = if session.is_test_run() {
-        0
+    let (billable, unbilled_reason) = if session.is_test_run() {
+        // whoever asks: there is nobody to bill a test run to
+        (0, s.unbilled_reason.clone())
+    } else if let Some(loss) = s.loss
+        && first_losses(tx, &session, s.at).await? < UNBILLED_LOSSES_A_DAY
+    {
+        (0, Some(first_loss(loss)))
     } else {
-        s.billable_secs.clamp(0, sandbox)
+        (s.billable_secs.clamp(0, sandbox), s.unbilled_reason.clone())
     };
     // the clock ran past the hold: what the learner still has pays first
     let missing = billable - session.held_secs;
     if missing > 0 {
         entitlement::reserve(tx, &session, missing, s.at).await?;
     }
-    let used = empty_hold(tx, &session, TxKind::Settle, billable, s.unbilled_reason.clone(), s.at).await?;
-    let lost = (sandbox > billable).then(|| s.unbilled_reason.clone().unwrap_or_else(|| "not-billable".to_owned()));
+    let used = empty_hold(tx, &session, TxKind::Settle, billable, unbilled_reason.clone(), s.at).await?;
+    let lost = (sandbox > billable).then(|| unbilled_reason.unwrap_or_else(|| "not-billable".to_owned()));
     let spent = (billable > used).then(|| EndReason::BudgetSpent.code().to_owned());
     let reasons: Vec<String> = [lost, spent].into_iter().flatten().collect();
     let reason = (!reasons.is_empty()).then(|| reasons.join("+"));
     costs::of_session(tx, &session, sandbox, s.at).await?;
     book(tx, &session, (sandbox, used), reason, s.at).await
+}
+
+/// Losses of the session's learner that are not billed and still count at `at`. Waits for whoever settles another of the same learner, so
+/// that of two ends at once one sees the other.
+async fn first_losses(tx: &mut Tx, session: &Session, at: Timestamp) -> Result<i64, Failure> {
+    let dialect = tx.dialect;
+    dialect.lock_losses(tx.conn(), &session.subject).await?;
+    // by the learner's sessions, which an index knows, and each one's one row
+    let counted = sqlx::query(
+        "SELECT COUNT(*) AS n FROM session s JOIN usage u ON u.session = s.id
+         WHERE s.subject = $1 AND u.settled_at > $2 AND u.unbilled_reason LIKE '%+' || $3",
+    )
+    .bind(session.subject.as_str())
+    .bind(at.minus(LOSSES_WITHIN).0)
+    .bind(FIRST_LOSS)
+    .fetch_one(tx.conn())
+    .await?;
+    row::int(&counted, "n")
 }
 
 /// Gives a session's hold back and books a use of nothing: it never had a prompt.

@@ -80,7 +80,7 @@ pub(crate) async fn failure_counts(conn: &mut AnyConnection, since: Timestamp) -
     let rows = sqlx::query(
         "SELECT state, reason, lab, COUNT(*) AS n, MAX(over_at) AS last_at FROM session
          WHERE over_at IS NOT NULL AND over_at >= $1
-           AND (state = 'failed' OR reason IN ('sandbox-lost', 'recording-failed'))
+           AND (state = 'failed' OR reason IN ('sandbox-lost', 'out-of-memory', 'out-of-disk', 'agent-lost', 'recording-failed'))
          GROUP BY state, reason, lab ORDER BY n DESC, last_at DESC, reason, lab",
     )
     .bind(since.0)

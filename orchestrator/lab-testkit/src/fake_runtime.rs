@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use lab_core::{
     SandboxId, Timestamp,
     journal::LabEvent,
-    port::{ByteStream, Clock, Runtime, RuntimeError, SandboxPhase, SandboxSpec, SandboxStatus, Waiting},
+    port::{ByteStream, Clock, GoneCause, Runtime, RuntimeError, SandboxPhase, SandboxSpec, SandboxStatus, Waiting},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -98,10 +98,10 @@ impl FakeRuntime {
     }
 
     /// The sandbox's processes are gone; it stays in the list, as an ended container does.
-    pub fn lose(&self, id: SandboxId, status: Option<i64>, oom: bool) {
+    pub fn lose(&self, id: SandboxId, status: Option<i64>, cause: GoneCause) {
         let at = Some(self.clock.now());
         if let Some(s) = self.sandboxes().get_mut(&id) {
-            s.phase = SandboxPhase::Gone { status, oom, at };
+            s.phase = SandboxPhase::Gone { status, cause, at };
             s.agent.cut_connections();
         }
         self.changed.send_modify(|n| *n += 1);
@@ -188,7 +188,7 @@ impl FakeRuntime {
             if let Some(s) = all.lock().expect("no holder panics").get_mut(&id) {
                 s.phase = SandboxPhase::Gone {
                     status: Some(0),
-                    oom: false,
+                    cause: GoneCause::AgentEnded,
                     at: Some(clock.now()),
                 };
             }

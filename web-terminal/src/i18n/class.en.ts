@@ -7,6 +7,10 @@ export const classEn = {
   'reason-told.idle-timeout': 'Nothing was typed for a long time, so the lab was stopped to spare the learner’s time.',
   'reason-told.budget-spent': 'The learner’s lab time for this course is used up.',
   'reason-told.sandbox-lost': 'The machine that ran the lab was lost. The time lost is not counted.',
+  'reason-told.out-of-memory': 'The lab used more memory than it has, and was ended. Not counted the first time within 24 hours.',
+  'reason-told.out-of-disk': 'The lab wrote more than it has room for, and was ended. Not counted the first time within 24 hours.',
+  'reason-told.agent-lost': 'The program that runs the lab’s terminals ended or stopped answering. Not counted the first time within 24 hours.',
+  'reason-told.not-still': 'The learner’s lab time was used up, and programs of the lab went on all the same while it was paused.',
   'reason-told.no-capacity': 'There was no free machine for the lab for too long. No time was used.',
 
   'progress.title': 'Preparing your network',

@@ -8,6 +8,10 @@ export const classFr: Record<keyof typeof classEn, string> = {
   'reason-told.idle-timeout': 'Rien n’a été tapé depuis longtemps : le TP a été arrêté pour ménager le temps de l’apprenant.',
   'reason-told.budget-spent': 'Le temps de TP de l’apprenant pour ce cours est épuisé.',
   'reason-told.sandbox-lost': 'La machine qui faisait tourner le TP a été perdue. Le temps perdu n’est pas compté.',
+  'reason-told.out-of-memory': 'Le TP a utilisé plus de mémoire qu’il n’en a, et a été arrêté. Non compté la première fois en 24 heures.',
+  'reason-told.out-of-disk': 'Le TP a écrit plus qu’il n’a de place, et a été arrêté. Non compté la première fois en 24 heures.',
+  'reason-told.agent-lost': 'Le programme qui tient les terminaux du TP s’est arrêté ou ne répondait plus. Non compté la première fois en 24 heures.',
+  'reason-told.not-still': 'Le temps de TP de l’apprenant était épuisé, et des programmes du TP ont continué malgré la pause.',
   'reason-told.no-capacity': 'Aucune machine n’a été libre pour le TP pendant trop longtemps. Aucun temps n’a été utilisé.',
 
   'progress.title': 'Préparation de votre réseau',

@@ -17,7 +17,7 @@ use std::{
     path::Path,
     rc::Rc,
 };
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
 pub use requests::stands_still;
 
@@ -125,10 +125,27 @@ pub fn listen(dir: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Whether a process of the lab connected: it may be of the same user, and would say `thaw`. One that connected and ended, which leaves its
+/// connection to a child, cannot be looked at and counts as such; nothing of ours does that.
+fn is_the_labs(stream: &UnixStream) -> bool {
+    match stream.peer_cred() {
+        Ok(peer) => peer.pid().is_none_or(crate::lab::descendants::is_of_the_lab),
+        Err(_) => true,
+    }
+}
+
 /// Accepts connections for ever.
 pub async fn serve(agent: Rc<Agent>, listener: UnixListener) {
     loop {
         match listener.accept().await {
+            // before it takes a place: what runs in the lab could take all of them
+            Ok((stream, _)) if is_the_labs(&stream) => {
+                log::line(
+                    "warn",
+                    "connection-refused",
+                    &"a process of the lab may not speak to its agent",
+                );
+            }
             Ok((stream, _)) => match agent.connections.open() {
                 Some(outbox) => agent.spawn(connection::run(Rc::clone(&agent), stream, outbox)),
                 None => log::line("warn", "connection-refused", &format!("{CONNECTIONS_MAX} are open")),

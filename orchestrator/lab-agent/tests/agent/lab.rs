@@ -287,6 +287,123 @@ async fn a_frozen_lab_stands_still_until_it_is_thawed() {
     client.until(|c| c.output_len() > at + 20).await;
 }
 
+/// The lab of these tests: a process that counts aloud, after its own number.
+async fn counting() -> (Sandbox, crate::client::Client, nix::unistd::Pid) {
+    let sandbox = Sandbox::start(&script(
+        "echo pid=$$.; i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done",
+    ));
+    let mut client = sandbox.ready().await;
+    client.shows("5\r\n").await;
+    let text = String::from_utf8(client.output(0)).unwrap();
+    let pid = text.split_once("pid=").unwrap().1.split_once('.').unwrap().0;
+    let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
+    client.say(&ToAgent::Freeze).await;
+    (sandbox, client, pid)
+}
+
+/// Whether the process is stopped now.
+fn is_stopped(pid: nix::unistd::Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(')').unwrap().1.trim_start().starts_with('T')
+}
+
+/// Lets a little time pass in which the agent is heard.
+async fn tick(client: &mut crate::client::Client) {
+    // why the result is dropped: silence is as good
+    let _ = tokio::time::timeout(Duration::from_millis(50), client.read()).await;
+}
+
+#[tokio::test]
+async fn what_is_woken_in_a_frozen_lab_is_stopped_again() {
+    let (_sandbox, mut client, pid) = counting().await;
+    let stopped = async |client: &mut crate::client::Client| {
+        while !is_stopped(pid) {
+            tick(client).await;
+        }
+    };
+    tokio::time::timeout(SOON, stopped(&mut client)).await.expect("stopped");
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).unwrap();
+    tokio::time::timeout(SOON, stopped(&mut client))
+        .await
+        .expect("stopped again");
+}
+
+#[tokio::test]
+async fn a_lab_that_cannot_be_made_to_stand_still_ends_and_says_why() {
+    let (mut sandbox, mut client, pid) = counting().await;
+    let failed = |c: &crate::client::Client| {
+        c.records
+            .iter()
+            .any(|r| matches!(&r.event, Event::Lab(LabEvent::Failed { code, .. }) if code == "not-still"))
+    };
+    let ends = async {
+        while !failed(&client) {
+            // why the result is dropped: once the lab is being stopped, it is gone
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT);
+            tick(&mut client).await;
+        }
+    };
+    tokio::time::timeout(SOON, ends).await.expect("it ends");
+    let status = tokio::time::timeout(SOON, sandbox.agent.wait())
+        .await
+        .expect("the agent exits");
+    assert!(status.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_chain_of_forks_stands_still_or_ends_the_lab() {
+    let dir = tempfile::tempdir().unwrap();
+    let beads = dir.path().join("beads");
+    let chain = format!("f() {{ echo x >> {}; f & }}; f; exec sleep 1000", beads.display());
+    let mut sandbox = Sandbox::start_in(dir, &script(&chain), &[], std::process::Stdio::null());
+    let mut client = sandbox.ready().await;
+    let len = || std::fs::metadata(&beads).map_or(0, |m| m.len());
+    while len() < 100 {
+        tick(&mut client).await;
+    }
+    client.say(&ToAgent::Freeze).await;
+    // more than twice the time between two of the agent's looks
+    let still_for = Duration::from_millis(2500);
+    let mut last = (len(), tokio::time::Instant::now());
+    let settles = async {
+        loop {
+            tick(&mut client).await;
+            if len() != last.0 {
+                last = (len(), tokio::time::Instant::now());
+            }
+            if last.1.elapsed() > still_for || sandbox.agent.try_wait().unwrap().is_some() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, settles)
+        .await
+        .expect("no chain goes on in a frozen lab");
+    // it ends with the agent at the latest
+    sandbox.agent.start_kill().unwrap();
+}
+
+#[tokio::test]
+async fn what_runs_in_the_lab_may_not_speak_to_its_agent() {
+    let dir = tempfile::tempdir().unwrap();
+    let ask = "GET /v1 HTTP/1.1\\r\\nHost: agent\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\
+               Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n";
+    let connect = format!(
+        "{} connect --dir {}",
+        env!("CARGO_BIN_EXE_lab-agent"),
+        dir.path().join("run").display()
+    );
+    let lab = script(&format!(
+        "printf '{ask}' | {connect} 2>&1 | head -c 12; echo '<direct>'; (printf '{ask}' | setsid {connect} 2>&1 | head -c 12; echo '<orphan>') & sleep 100"
+    ));
+    let sandbox = Sandbox::start_in(dir, &lab, &[], std::process::Stdio::null());
+    let mut client = sandbox.follow().await;
+    client.shows("<direct>").await;
+    client.shows("<orphan>").await;
+    let output = String::from_utf8_lossy(&client.output(0)).into_owned();
+    assert!(!output.contains("HTTP/1.1"), "{output}");
+}
+
 #[tokio::test]
 async fn a_check_that_was_stopped_with_its_lab_is_tried_again_when_the_lab_goes_on() {
     let mut lab = script("sleep 100");

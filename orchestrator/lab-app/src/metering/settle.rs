@@ -26,6 +26,7 @@ pub(crate) fn settlement(session: &Session, reason: EndReason, stop_us: u64, at:
     let frozen = (ran_secs < sandbox_secs).then_some("frozen");
     let (billable_secs, unbilled_reason) = match reason {
         _ if session.is_test_run() => (0, Some(TEST_RUN_UNBILLED.to_owned())),
+        // only the platform loses a sandbox so; the other losses go on, and the store knows which of a learner's is unbilled
         EndReason::SandboxLost => (0, Some(reason.code().to_owned())),
         // the orderly stop takes a second or two past the end of the hold
         _ if ran_secs > session.held_secs => {
@@ -39,6 +40,7 @@ pub(crate) fn settlement(session: &Session, reason: EndReason, stop_us: u64, at:
         sandbox_secs,
         billable_secs,
         unbilled_reason: unbilled_reason.filter(|_| billable_secs < sandbox_secs),
+        loss: Some(reason).filter(|r| r.may_be_the_learners()),
         at,
     })
 }

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use lab_core::{
         SandboxId, SessionId,
-        port::{WaitReason, Waiting},
+        port::{GoneCause, WaitReason, Waiting},
     };
     use uuid::Uuid;
 
@@ -129,7 +129,7 @@ mod tests {
         };
         let gone = SandboxPhase::Gone {
             status: None,
-            oom: false,
+            cause: GoneCause::Taken,
             at: None,
         };
         let list = [

@@ -2,7 +2,7 @@
 
 use lab_core::{
     SandboxId,
-    port::{SandboxPhase, SandboxStatus, Waiting},
+    port::{GoneCause, SandboxPhase, SandboxStatus, Waiting},
 };
 use std::collections::HashMap;
 
@@ -33,6 +33,7 @@ pub(super) enum Fact {
     },
     /// A list that should have it does not have it running: with what the runtime knows of its end.
     Lost {
+        cause: GoneCause,
         detail: String,
     },
 }
@@ -64,18 +65,19 @@ impl Facts {
                 asked_us: list.asked_us,
                 waiting: waiting.clone(),
             },
-            Some(SandboxPhase::Gone { oom: true, .. }) => Fact::Lost {
-                detail: "it ran out of memory".into(),
+            Some(SandboxPhase::Gone { cause, status, .. }) => Fact::Lost {
+                cause: *cause,
+                detail: match (cause, status) {
+                    (GoneCause::OutOfMemory, _) => "it ran out of memory".into(),
+                    (GoneCause::OutOfDisk, _) => "it wrote more to its disk than it may".into(),
+                    (GoneCause::Taken, _) => "it was taken away".into(),
+                    (GoneCause::AgentEnded, Some(status)) => format!("it ended with status {status}"),
+                    (GoneCause::AgentEnded, None) => "it ended".into(),
+                },
             },
-            Some(SandboxPhase::Gone {
-                status: Some(status), ..
-            }) => Fact::Lost {
-                detail: format!("it ended with status {status}"),
-            },
-            Some(SandboxPhase::Gone { .. }) => Fact::Lost {
-                detail: "it ended".into(),
-            },
+            // what ends by itself stays listed until we drop it: somebody else removed this one
             None => Fact::Lost {
+                cause: GoneCause::Taken,
                 detail: "it was removed".into(),
             },
         }

@@ -238,7 +238,7 @@ impl Pools {
                 continue;
             };
             match self.facts.of(row.sandbox, since_us) {
-                Fact::Lost { detail } => {
+                Fact::Lost { detail, .. } => {
                     tracing::warn!(sandbox.id = %row.sandbox, lab.id = %row.lab, detail, "a pool sandbox is gone");
                     memory.failed = Some(DrainReason::Lost);
                     // one that ends before it is ready would end again

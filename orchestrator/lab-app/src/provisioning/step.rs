@@ -125,13 +125,13 @@ impl<H: SessionHubs> Reconciler<H> {
             return self.fail(&session, reason, detail).await;
         }
         match self.facts.of(session.sandbox, since_us) {
-            Fact::Lost { detail } if self.may_remake(&session) => {
+            Fact::Lost { detail, .. } if self.may_remake(&session) => {
                 // lost between the pool's last look and the click, before anybody typed: a cold one under the same ids
                 tracing::warn!(session.id = %session.id, detail, "the warm sandbox is gone; making another");
                 self.remake(&session);
                 return Ok(());
             }
-            Fact::Lost { detail } => {
+            Fact::Lost { detail, .. } => {
                 let detail = format!("the lab's sandbox went while it came up: {detail}");
                 return self.fail(&session, FailReason::SandboxLost, detail).await;
             }
@@ -299,15 +299,24 @@ impl<H: SessionHubs> Reconciler<H> {
             return Ok(());
         };
         if status.exited.is_some() || status.failed.is_some() {
-            return self.end(session, EndReason::LabExited, false).await;
+            let still = status
+                .failed
+                .as_ref()
+                .is_none_or(|(code, _)| code != EndReason::NotStill.code());
+            let reason = if still {
+                EndReason::LabExited
+            } else {
+                EndReason::NotStill
+            };
+            return self.end(session, reason, false).await;
         }
-        if let Fact::Lost { detail } = self.facts.of(session.sandbox, since_us) {
+        if let Fact::Lost { cause, detail } = self.facts.of(session.sandbox, since_us) {
             tracing::warn!(session.id = %session.id, detail, "the sandbox is gone");
-            return self.end(session, EndReason::SandboxLost, true).await;
+            return self.end(session, cause.reason(), true).await;
         }
         if self.away_too_long(&session, &status, since_us, now_us) {
             tracing::warn!(session.id = %session.id, "the agent does not answer in a running sandbox");
-            return self.end(session, EndReason::SandboxLost, true).await;
+            return self.end(session, EndReason::AgentLost, true).await;
         }
         if let Some(code) = status.recording_error
             && let Some(lab) = self.labs.get(&self.ports, &session.digest).await?
@@ -350,7 +359,7 @@ impl<H: SessionHubs> Reconciler<H> {
             return;
         }
         memory.busy = true;
-        let ask_lab = !memory.lab_stopped && !memory.lost && reason != EndReason::SandboxLost;
+        let ask_lab = !memory.lab_stopped && !memory.lost && !reason.is_loss();
         self.stopping.insert(session.id);
         self.start(operation::stop(
             self.ports.clone(),

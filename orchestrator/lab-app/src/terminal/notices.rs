@@ -54,6 +54,7 @@ pub(super) fn refusal(code: &str) -> ToBrowser {
         "away" => "the lab cannot be reached at the moment; try again shortly",
         "not-attached" => "this terminal is not shown in this tab; attach to it first",
         "not-allowed" => "your role may watch here, and nothing else",
+        "frozen" => "the lab stands still: what is typed now is not kept",
         "no-check" => "the lab has no such check",
         "too-long" => "the label is too long: 200 characters at most",
         _ => "the lab refused this",

@@ -144,8 +144,15 @@ impl Hub {
         if met && self.consoles[terminal as usize].writer() != Some(writer) {
             return self.tell_one(id, refusal("no-seat"));
         }
-        let now = self.ports.clock.now();
-        self.status.send_modify(|s| s.active_at = Some(now));
+        // a lab that stands still is given nothing to go on with. The number is used all the same, or the next key would leave a hole
+        let still = self.session_notice.state == "frozen";
+        let bytes = if still { &Bytes::new() } else { bytes };
+        if still {
+            self.tell_one(id, refusal("frozen"));
+        } else {
+            let now = self.ports.clock.now();
+            self.status.send_modify(|s| s.active_at = Some(now));
+        }
         match self.inputs.take(terminal, writer, seq, bytes) {
             Took::Forward => {
                 self.link.frame(&AgentFrame::Input {

@@ -6,7 +6,7 @@ use lab_core::{
     SandboxId, Timestamp,
     courses::CourseClass,
     lab::LabVersion,
-    port::{Clock, CourseStore, Runtime, Store},
+    port::{Clock, CourseStore, GoneCause, Runtime, Store},
     provisioning::{EndReason, PoolClass, PoolSettings, PoolState},
 };
 use lab_testkit::{Script, Strike};
@@ -211,14 +211,14 @@ async fn a_pool_sandbox_that_went_is_replaced_and_a_learner_who_just_got_it_gets
     let mut desk = Desk::with(settings(1)).await;
     desk.settle_pools().await;
     let first = sandboxes(&desk).await[0];
-    desk.runtime.lose(first, Some(137), true);
+    desk.runtime.lose(first, Some(137), GoneCause::OutOfMemory);
     desk.settle_pools().await;
     let second = sandboxes(&desk).await;
     assert_eq!((second.len(), states(&desk).await), (1, vec![PoolState::Ready]));
     assert_ne!(second[0], first);
 
     let id = desk.click("ada", 3600).await;
-    desk.runtime.lose(second[0], Some(137), true);
+    desk.runtime.lose(second[0], Some(137), GoneCause::OutOfMemory);
     desk.settle().await;
     assert_eq!(desk.state(id).await, "provisioning");
     assert_eq!(sandboxes(&desk).await, second, "made again, under the same name");

@@ -171,6 +171,7 @@ impl Small {
             sandbox_secs: 10,
             billable_secs: 10,
             unbilled_reason: None,
+            loss: None,
             at: self.now(),
         };
         self.store.settle(&settlement).await.unwrap();

@@ -4,7 +4,7 @@ use super::kit::{Desk, LAB};
 use lab_core::{
     SandboxId, SessionId,
     lab::LabVersion,
-    port::{Clock, Runtime, Store, WaitReason, Waiting},
+    port::{Clock, GoneCause, Runtime, Store, WaitReason, Waiting},
     provisioning::EndReason,
     recording::TOO_LARGE,
 };
@@ -209,24 +209,94 @@ fn waiting(reason: WaitReason) -> Waiting {
     Waiting { reason, detail }
 }
 
-#[tokio::test]
-async fn a_vanished_sandbox_ends_its_session_and_bills_nothing() {
-    let mut desk = Desk::new(4).await;
-    let id = desk.ready("ada", 3600).await;
+/// How a sandbox goes; `None`: it is not in the list any more.
+type Loss = Option<GoneCause>;
+
+/// A learner works for 100 s by the agent's clock, then the sandbox goes.
+async fn lost_at_work(desk: &mut Desk, learner: &str, loss: Loss) -> SessionId {
+    let id = desk.ready(learner, 3600).await;
     desk.pass(Duration::from_secs(100));
     desk.hubs.says(id, |s| {
         s.last_us = 101_000_000;
         s.connected = false;
     });
-    desk.runtime.lose(desk.session(id).await.sandbox, Some(137), false);
+    let sandbox = desk.session(id).await.sandbox;
+    match loss {
+        Some(cause) => desk.runtime.lose(sandbox, Some(137), cause),
+        None => desk.runtime.vanish(sandbox),
+    }
     desk.settle().await;
-    assert_eq!(desk.state(id).await, "ended:sandbox-lost");
+    id
+}
+
+#[tokio::test]
+async fn a_vanished_sandbox_ends_its_session_and_bills_nothing() {
+    let mut desk = Desk::new(4).await;
+    let id = lost_at_work(&mut desk, "ada", Some(GoneCause::AgentEnded)).await;
+    assert_eq!(desk.state(id).await, "ended:agent-lost");
     let row = desk.usage(id).await;
     assert_eq!(
         (row.sandbox_seconds, row.billed_seconds, row.unbilled_seconds),
         (100, 0, 100)
     );
-    assert_eq!(row.unbilled_reason.as_deref(), Some("sandbox-lost"));
+    assert_eq!(row.unbilled_reason.as_deref(), Some("agent-lost+first-loss"));
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn whoever_loses_sandboxes_again_and_again_pays_for_all_but_the_first_of_a_day() {
+    let mut desk = Desk::new(4).await;
+    let causes = [
+        (GoneCause::OutOfMemory, "ended:out-of-memory", 0),
+        (GoneCause::OutOfMemory, "ended:out-of-memory", 100),
+        (GoneCause::OutOfDisk, "ended:out-of-disk", 100),
+        (GoneCause::AgentEnded, "ended:agent-lost", 100),
+    ];
+    for (cause, state, billed) in causes {
+        let id = lost_at_work(&mut desk, "mallory", Some(cause)).await;
+        assert_eq!(desk.state(id).await, state);
+        let row = desk.usage(id).await;
+        assert_eq!((row.sandbox_seconds, row.billed_seconds), (100, billed), "{cause:?}");
+    }
+    // somebody else's first, and the next day's
+    let other = lost_at_work(&mut desk, "ada", Some(GoneCause::OutOfDisk)).await;
+    assert_eq!(
+        desk.usage(other).await.unbilled_reason.as_deref(),
+        Some("out-of-disk+first-loss")
+    );
+    desk.pass(Duration::from_hours(24));
+    let next_day = lost_at_work(&mut desk, "mallory", Some(GoneCause::OutOfMemory)).await;
+    assert_eq!(desk.usage(next_day).await.billed_seconds, 0);
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_only_the_platform_can_lose_is_never_billed_and_uses_up_nothing() {
+    let mut desk = Desk::new(4).await;
+    for loss in [None, Some(GoneCause::Taken), None] {
+        let id = lost_at_work(&mut desk, "ada", loss).await;
+        assert_eq!(desk.state(id).await, "ended:sandbox-lost");
+        let row = desk.usage(id).await;
+        assert_eq!((row.billed_seconds, row.unbilled_seconds), (0, 100));
+        assert_eq!(row.unbilled_reason.as_deref(), Some("sandbox-lost"));
+    }
+    let first = lost_at_work(&mut desk, "ada", Some(GoneCause::OutOfMemory)).await;
+    assert_eq!(desk.usage(first).await.billed_seconds, 0);
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_lab_that_did_not_stand_still_ends_for_that_and_what_it_ran_is_billed() {
+    let mut desk = Desk::new(4).await;
+    let id = desk.ready("ada", 3600).await;
+    desk.pass(Duration::from_secs(100));
+    desk.hubs.says(id, |s| {
+        s.last_us = 101_000_000;
+        s.failed = Some(("not-still".into(), "processes of the lab went on".into()));
+    });
+    desk.settle().await;
+    assert_eq!(desk.state(id).await, "ended:not-still");
+    assert_eq!(desk.usage(id).await.billed_seconds, 100);
     desk.assert_sound().await;
 }
 
@@ -284,7 +354,7 @@ async fn an_agent_that_does_not_answer_in_a_running_sandbox_is_lost_after_a_minu
     assert_eq!(desk.state(id).await, "ready");
     desk.pass(Duration::from_secs(20));
     desk.settle().await;
-    assert_eq!(desk.state(id).await, "ended:sandbox-lost");
+    assert_eq!(desk.state(id).await, "ended:agent-lost");
     desk.assert_sound().await;
 }
 

@@ -1,7 +1,11 @@
 //! Random days: whatever happens in whatever order, nothing leaks and the ledger is zero.
 
 use super::kit::Desk;
-use lab_core::{SessionId, port::Clock, provisioning::EndReason};
+use lab_core::{
+    SessionId,
+    port::{Clock, GoneCause},
+    provisioning::EndReason,
+};
 use lab_testkit::Strike;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -53,7 +57,11 @@ async fn apply(desk: &mut Desk, learners: &mut [Option<SessionId>; 6], event: Ev
                     s.ready_us = Some(5_000_000);
                     s.last_us = 6_000_000;
                 }),
-                Event::Lose(_) => desk.runtime.vanish(desk.session(id).await.sandbox),
+                Event::Lose(n) if n % 2 == 0 => desk.runtime.vanish(desk.session(id).await.sandbox),
+                Event::Lose(_) => {
+                    let sandbox = desk.session(id).await.sandbox;
+                    desk.runtime.lose(sandbox, Some(137), GoneCause::OutOfMemory);
+                }
                 Event::Exit(_) if desk.hubs.followed(id) => desk.hubs.says(id, |s| s.exited = Some(1)),
                 Event::Stop(_) => {
                     let session = desk.session(id).await;

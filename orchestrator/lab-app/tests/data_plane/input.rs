@@ -1,7 +1,7 @@
 //! What is typed reaches the shell once.
 
 use super::rig::{Rig, learner};
-use lab_core::terminal::FromBrowser;
+use lab_core::terminal::{FromBrowser, SessionNotice, ToBrowser};
 
 #[tokio::test(start_paused = true)]
 async fn input_is_applied_once_over_lost_lines_and_lost_acknowledgements() {
@@ -62,6 +62,36 @@ async fn input_from_a_tab_without_the_seat_is_refused_and_said_so() {
         })
         .await;
     assert_eq!((rig.agent().typed(0), rig.agent().size(0)), (Vec::new(), (80, 24)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_typed_while_the_lab_stands_still_is_dropped_and_said_so_and_leaves_no_hole() {
+    let rig = Rig::new("best-effort").await;
+    let mut tab = rig.learner().await;
+    tab.attach(0, Some(0), true).await;
+    tab.until("the seat", |t| t.seat(0).is_some()).await;
+    tab.input(1, b"one ").await;
+    tab.until("acknowledged", |t| t.acked == 1).await;
+    let told = tab.session().unwrap().clone();
+    let state = |state: &str| {
+        ToBrowser::Session(SessionNotice {
+            state: state.into(),
+            ..told.clone()
+        })
+    };
+    let (frozen, ready) = (state("frozen"), state("ready"));
+    rig.hubs().tell(rig.session, frozen);
+    tab.until("frozen", |t| t.session().is_some_and(|s| s.state == "frozen"))
+        .await;
+    tab.input(2, b"kill -CONT -1\r").await;
+    tab.until("refused", |t| t.has_error("frozen")).await;
+    tab.until("its number is used", |t| t.acked == 2).await;
+    rig.hubs().tell(rig.session, ready);
+    tab.until("ready", |t| t.session().is_some_and(|s| s.state == "ready"))
+        .await;
+    tab.input(3, b"two").await;
+    tab.until("acknowledged", |t| t.acked == 3).await;
+    assert_eq!(rig.agent().typed(0), b"one two");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use lab_app::recording::Recordings;
 use lab_core::{
     Subject,
-    port::Store,
+    port::{GoneCause, Store},
     recording::{ExportFormat, RecordingState, TOO_LARGE},
 };
 use lab_testkit::Strike;
@@ -90,7 +90,8 @@ async fn a_lost_sandbox_leaves_a_cut_recording_of_what_was_taken() {
     let rig = Rig::new("best-effort").await;
     rig.agent().output(0, b"some");
     rig.assert_recorded().await;
-    rig.runtime.lose(lab_core::SandboxId(rig.session.0), Some(137), true);
+    rig.runtime
+        .lose(lab_core::SandboxId(rig.session.0), Some(137), GoneCause::OutOfMemory);
     rig.hubs().drop_hub(rig.session).await;
     let head = rig.store.recording_head(rig.session).await.unwrap().unwrap();
     assert!(matches!(head.state, RecordingState::Cut { reason, .. } if reason == "sandbox-lost"));

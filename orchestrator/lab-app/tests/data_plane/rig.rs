@@ -12,7 +12,7 @@ use lab_core::{
     limits::RECORDING_BYTES_MAX,
     port::{Runtime, SandboxSpec, Session},
     provisioning::SessionState,
-    terminal::{FromBrowser, SeatNotice, ToBrowser},
+    terminal::{FromBrowser, SeatNotice, SessionNotice, ToBrowser},
 };
 use lab_testkit::{FakeAgent, FakeBlobs, FakeEntropy, FakeRuntime, FakeStore, ManualClock, Script, TokioClock};
 use std::{future::Future, sync::Arc, time::Duration};
@@ -364,6 +364,14 @@ impl Tab {
     pub fn seat(&self, terminal: TerminalIndex) -> Option<&SeatNotice> {
         self.notices.iter().rev().find_map(|n| match n {
             ToBrowser::Seat { terminal: t, seat } if *t == terminal => Some(seat),
+            _ => None,
+        })
+    }
+
+    /// Where the session stands, as it was told last.
+    pub fn session(&self) -> Option<&SessionNotice> {
+        self.notices.iter().rev().find_map(|n| match n {
+            ToBrowser::Session(session) => Some(session),
             _ => None,
         })
     }

@@ -4,7 +4,7 @@ use super::rig::{Rig, learner, noise};
 use lab_app::{Settings, terminal::Hubs};
 use lab_core::{
     operations::RecorderLeases,
-    port::Store,
+    port::{GoneCause, Store},
     recording::{RecordingState, TOO_LARGE},
 };
 use std::{sync::Arc, time::Duration};
@@ -133,7 +133,8 @@ async fn a_recorder_that_was_killed_is_replaced_and_the_recording_ended_by_the_n
     })
     .await;
     assert_eq!(rig.recorded().await, rig.journal());
-    rig.runtime.lose(lab_core::SandboxId(rig.session.0), Some(137), false);
+    rig.runtime
+        .lose(lab_core::SandboxId(rig.session.0), Some(137), GoneCause::AgentEnded);
     other.drop_hub(rig.session).await;
     let head = rig.store.recording_head(rig.session).await.unwrap().unwrap();
     assert!(matches!(head.state, RecordingState::Cut { reason, .. } if reason == "sandbox-lost"));

@@ -18,7 +18,7 @@ mod cost;
 mod reconcile;
 mod statement;
 
-use crate::{CourseId, GrantId, LabId, SessionId, Subject, Timestamp, TxId};
+use crate::{CourseId, GrantId, LabId, SessionId, Subject, Timestamp, TxId, provisioning::EndReason};
 pub use alert::{
     ACCOUNTS_LEASE, ALERT_AT_PERCENT, Alert, AlertChannel, AlertOf, AlertSent, AlertState, Budget, BudgetOf,
     DELIVERY_TRIES_MAX, Delivery, DeliveryMark, DeliveryOutcome, Spending, retry_after,
@@ -30,6 +30,26 @@ pub use statement::{
     Flow, GrantLine, Period, SessionLine, Statement, StatementFacts, StatementGrant, StatementOf, StatementSession,
     Totals,
 };
+use std::time::Duration;
+
+/// Losses of a sandbox that its learner may have brought about, within [`LOSSES_WITHIN`], of which nothing is billed. One, so that an agent that
+/// died of a fault of ours, or memory that ran out by mistake, costs nobody anything; no second one, so that nobody makes lab time without
+/// end of it: who loses each of a day's runs pays all but one.
+pub const UNBILLED_LOSSES_A_DAY: i64 = 1;
+/// How long such a loss counts.
+pub const LOSSES_WITHIN: Duration = Duration::from_hours(24);
+/// Ends the reason of every use that is unbilled for this: how they are counted, and told by statements.
+pub const FIRST_LOSS: &str = "first-loss";
+
+/// Why nothing is billed of a loss that is one of the first.
+pub fn first_loss(loss: EndReason) -> String {
+    format!("{loss}+{FIRST_LOSS}")
+}
+
+/// Whether a use was unbilled for being one of the first losses.
+pub fn is_first_loss(unbilled_reason: Option<&str>) -> bool {
+    unbilled_reason.is_some_and(|r| r.split('+').any(|code| code == FIRST_LOSS))
+}
 
 /// An account's name as stored, e.g. `hold:0190…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use crate::{
     LabDigest, LabId, SandboxId, SessionId, Timestamp,
     agent::AgentSpec,
     lab::{NetworkPolicy, RuntimeKind, SizeClass},
+    provisioning::EndReason,
 };
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
@@ -79,12 +80,37 @@ pub enum SandboxPhase {
     Starting { waiting: Option<Waiting> },
     /// Its agent's process runs.
     Running,
-    /// Ended; `status` is the agent's exit status where known, `oom` whether memory ran out.
+    /// Ended; `status` is the agent's exit status where known.
     Gone {
         status: Option<i64>,
-        oom: bool,
+        cause: GoneCause,
         at: Option<Timestamp>,
     },
+}
+
+/// What ended a sandbox, as far as its runtime knows. Who pays for the time depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GoneCause {
+    /// The agent's process ended, by itself or by a signal: whoever is inside may have seen to that.
+    AgentEnded,
+    /// The sandbox used more memory than its size has.
+    OutOfMemory,
+    /// It wrote more to its disk than it may.
+    OutOfDisk,
+    /// It was taken away: its machine went or ran short, somebody removed it, its own deadline passed.
+    Taken,
+}
+
+impl GoneCause {
+    /// Why a usable session ends that lost its sandbox so.
+    pub fn reason(self) -> EndReason {
+        match self {
+            Self::AgentEnded => EndReason::AgentLost,
+            Self::OutOfMemory => EndReason::OutOfMemory,
+            Self::OutOfDisk => EndReason::OutOfDisk,
+            Self::Taken => EndReason::SandboxLost,
+        }
+    }
 }
 
 /// Why a sandbox that was made does not run yet.

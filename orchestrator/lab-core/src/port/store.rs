@@ -154,6 +154,11 @@ pub struct Settlement {
     pub billable_secs: i64,
     /// Why the rest is not billed.
     pub unbilled_reason: Option<String>,
+    /// How the sandbox was lost, if its learner may have seen to that
+    /// ([`may_be_the_learners`](crate::provisioning::EndReason::may_be_the_learners)). Nothing is billed of the first
+    /// [`UNBILLED_LOSSES_A_DAY`](crate::metering::UNBILLED_LOSSES_A_DAY) of a learner within
+    /// [`LOSSES_WITHIN`](crate::metering::LOSSES_WITHIN), whatever `billable_secs` says: counted where it is used, in the settling transaction.
+    pub loss: Option<crate::provisioning::EndReason>,
     pub at: Timestamp,
 }
 

@@ -10,7 +10,7 @@
 //!        Stopping(reason) ────────────────────┼────────────┴► Ended(reason)
 //!                                             └ from Requested, Queued, Provisioning only
 //! ```
-//! A usable session whose sandbox vanished is `Stopping(sandbox-lost)` too, though nothing is left to stop: settlement happens
+//! A usable session whose sandbox vanished is `Stopping` by a loss ([`EndReason::is_loss`]) too, though nothing is left to stop: settlement happens
 //! there, so that a crash between any two steps is repeated and not skipped.
 
 mod pool;

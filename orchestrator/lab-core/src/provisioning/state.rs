@@ -70,14 +70,35 @@ reasons!(
         BudgetSpent = "budget-spent",
         /// The lab's own start command ended.
         LabExited = "lab-exited",
-        /// The sandbox or its agent vanished; lost time is not billed.
+        /// The platform lost the sandbox: its machine, its pod; lost time is not billed.
         SandboxLost = "sandbox-lost",
+        /// The sandbox used more memory than its size has. A learner can do that: see [`EndReason::may_be_the_learners`].
+        OutOfMemory = "out-of-memory",
+        /// It wrote more to its disk than it may. A learner can do that, too.
+        OutOfDisk = "out-of-disk",
+        /// Its agent ended, or does not answer in a sandbox that runs. A learner can do that, too.
+        AgentLost = "agent-lost",
+        /// Its time had run out, and it could not be made to stand still.
+        NotStill = "not-still",
         /// The recording is required and could not be kept.
         RecordingFailed = "recording-failed",
         /// The recording is required and reached its limit: the lab wrote more than is kept of a session.
         RecordingTooLarge = "recording-too-large",
     }
 );
+
+impl EndReason {
+    /// The sandbox went by itself: there is nothing left to ask for an orderly end.
+    pub fn is_loss(self) -> bool {
+        self == Self::SandboxLost || self.may_be_the_learners()
+    }
+
+    /// A loss that whoever is inside can bring about, on purpose or not; who did cannot be known. Every other loss is the
+    /// platform's alone, and never billed.
+    pub fn may_be_the_learners(self) -> bool {
+        matches!(self, Self::OutOfMemory | Self::OutOfDisk | Self::AgentLost)
+    }
+}
 
 reasons!(
     /// Why a session never became usable. Nothing is billed.

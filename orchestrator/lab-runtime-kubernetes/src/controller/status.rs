@@ -162,6 +162,7 @@ fn end(pod: &PodFacts) -> (&'static str, String) {
     let message = pod.message.clone().unwrap_or_default();
     match pod.reason.as_deref() {
         Some("DeadlineExceeded") => return (reason::DEADLINE_EXCEEDED, message),
+        Some("Evicted") if over_own_limit(&message) => return (reason::OUT_OF_DISK, message),
         Some("Evicted" | "Preempting" | "Preempted") => return (reason::EVICTED, message),
         Some("NodeLost" | "NodeShutdown" | "Shutdown" | "Terminated" | "NodeAffinity") => {
             return (reason::NODE_LOST, message);
@@ -184,6 +185,10 @@ fn end(pod: &PodFacts) -> (&'static str, String) {
             reason::OUT_OF_MEMORY,
             "the lab used more memory than its size has".into(),
         ),
+        // the node restarted, or lost track of it: nobody saw how it ended
+        ContainerFacts::Ended { reason: word, .. } if word == "ContainerStatusUnknown" || word == "Unknown" => {
+            (reason::NODE_LOST, "the pod's node lost its container".into())
+        }
         // the node stops a deleted pod's processes before the pod goes: whatever they said, this is why
         _ if pod.deleting.is_some() => (reason::POD_DELETED, "the pod was removed".into()),
         ContainerFacts::Ended { code: 0, .. } => (reason::COMPLETED, String::new()),
@@ -202,6 +207,14 @@ fn end(pod: &PodFacts) -> (&'static str, String) {
             },
         ),
     }
+}
+
+/// Whether a kubelet evicted the pod for what it wrote itself, beyond its own limit, and not because the node ran short. The reason is the same
+/// word for both; these are the kubelet's sentences, with names and amounts between.
+fn over_own_limit(message: &str) -> bool {
+    message.contains("exceeded its local ephemeral storage limit")
+        || message.contains("ephemeral local storage usage exceeds the total limit")
+        || (message.contains("Usage of EmptyDir volume") && message.contains("exceeds the limit"))
 }
 
 /// Validated, Provisioned, Running; each keeps the time of its last change of status.
@@ -381,13 +394,35 @@ mod tests {
             deleting: Some(now()),
             ..ended(137, "Error")
         };
+        let evicted = |message: &str| PodFacts {
+            message: Some(message.into()),
+            ..pod_says("Evicted")
+        };
         for (pod, reason) in [
             (ended(0, "Completed"), "Completed"),
             (ended(3, "Error"), "AgentFailed"),
             (ended(137, "OOMKilled"), "OutOfMemory"),
             (pod_says("DeadlineExceeded"), "DeadlineExceeded"),
             (pod_says("Evicted"), "Evicted"),
+            (
+                evicted("The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 90Mi. "),
+                "Evicted",
+            ),
+            (
+                evicted("Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. "),
+                "OutOfDisk",
+            ),
+            (
+                evicted("Container lab exceeded its local ephemeral storage limit \"1Gi\". "),
+                "OutOfDisk",
+            ),
+            (
+                evicted("Usage of EmptyDir volume \"lab\" exceeds the limit \"256Mi\". "),
+                "OutOfDisk",
+            ),
             (pod_says("NodeShutdown"), "NodeLost"),
+            (ended(137, "ContainerStatusUnknown"), "NodeLost"),
+            (ended(255, "Unknown"), "NodeLost"),
             (init, "InitFailed"),
             (removed, "PodDeleted"),
         ] {

@@ -5,7 +5,7 @@ use crate::api::{LabSandboxStatus, Phase, reason};
 use kube::runtime::watcher::Event;
 use lab_core::{
     SandboxId, SessionId, Timestamp,
-    port::{RuntimeError, SandboxPhase, SandboxStatus, WaitReason, Waiting},
+    port::{GoneCause, RuntimeError, SandboxPhase, SandboxStatus, WaitReason, Waiting},
 };
 use std::{
     collections::HashMap,
@@ -228,13 +228,24 @@ fn phase(status: &LabSandboxStatus) -> SandboxPhase {
         Phase::Running => SandboxPhase::Running,
         Phase::Gone => SandboxPhase::Gone {
             status: status.exit.as_ref().map(|e| i64::from(e.code)),
-            oom: status.exit.as_ref().is_some_and(|e| e.oom) || status.reason.as_deref() == Some(reason::OUT_OF_MEMORY),
+            cause: cause(status),
             at: status
                 .exit
                 .as_ref()
                 .and_then(|e| e.at.as_ref())
                 .map(|at| timestamp(at.0)),
         },
+    }
+}
+
+/// What ended it. Whatever is not known to be the doing of what ran inside is the platform's.
+fn cause(status: &LabSandboxStatus) -> GoneCause {
+    match status.reason.as_deref() {
+        Some(reason::OUT_OF_MEMORY) => GoneCause::OutOfMemory,
+        Some(reason::OUT_OF_DISK) => GoneCause::OutOfDisk,
+        // a pod that failed without its container ever ending was not failed from inside
+        Some(reason::AGENT_FAILED | reason::COMPLETED) if status.exit.is_some() => GoneCause::AgentEnded,
+        _ => GoneCause::Taken,
     }
 }
 
@@ -294,15 +305,53 @@ mod tests {
     #[test]
     fn an_end_keeps_its_status_and_time() {
         let exit = json!({"code": 137, "oom": false, "at": "2026-11-22T10:00:05Z"});
-        let (_, seen) = seen(&object(1, "a", &json!({"phase": "Gone", "exit": exit}))).unwrap();
+        let (_, seen) = seen(&object(
+            1,
+            "a",
+            &json!({"phase": "Gone", "reason": "AgentFailed", "exit": exit}),
+        ))
+        .unwrap();
         let at = Some(Timestamp(seen.created_at.0 + 5_000_000));
         assert_eq!(
             seen.phase,
             SandboxPhase::Gone {
                 status: Some(137),
-                oom: false,
+                cause: GoneCause::AgentEnded,
                 at
             }
+        );
+    }
+
+    #[test]
+    fn only_what_can_be_done_from_inside_is_told_as_such() {
+        let exit = json!({"code": 137, "oom": false, "at": "2026-11-22T10:00:05Z"});
+        for (word, expected) in [
+            (reason::OUT_OF_MEMORY, GoneCause::OutOfMemory),
+            (reason::OUT_OF_DISK, GoneCause::OutOfDisk),
+            (reason::AGENT_FAILED, GoneCause::AgentEnded),
+            (reason::COMPLETED, GoneCause::AgentEnded),
+            (reason::EVICTED, GoneCause::Taken),
+            (reason::NODE_LOST, GoneCause::Taken),
+            (reason::POD_DELETED, GoneCause::Taken),
+            (reason::DEADLINE_EXCEEDED, GoneCause::Taken),
+            ("SomethingNew", GoneCause::Taken),
+        ] {
+            let (_, seen) = seen(&object(1, "a", &json!({"phase": "Gone", "reason": word, "exit": exit}))).unwrap();
+            let SandboxPhase::Gone { cause, .. } = seen.phase else {
+                panic!("{word}: {:?}", seen.phase)
+            };
+            assert_eq!(cause, expected, "{word}");
+        }
+        let (_, seen) = seen(&object(1, "a", &json!({"phase": "Gone", "reason": "AgentFailed"}))).unwrap();
+        assert!(
+            matches!(
+                seen.phase,
+                SandboxPhase::Gone {
+                    cause: GoneCause::Taken,
+                    ..
+                }
+            ),
+            "its container never ran"
         );
     }
 

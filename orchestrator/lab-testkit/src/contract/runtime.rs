@@ -13,7 +13,7 @@ use lab_core::{
     LabDigest, SandboxId, SessionId,
     agent::{AgentSpec, PROTOCOL_VERSION},
     lab::{NetworkPolicy, RuntimeKind, SizeClass},
-    port::{ByteStream, Runtime, RuntimeError, SandboxPhase, SandboxSpec, SandboxStatus},
+    port::{ByteStream, GoneCause, Runtime, RuntimeError, SandboxPhase, SandboxSpec, SandboxStatus},
 };
 use std::{future::Future, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -381,12 +381,12 @@ pub async fn a_killed_agent_is_seen(rig: &impl RuntimeRig) {
     let spec = started(rig, &*runtime).await;
     rig.kill_agent(spec.id).await;
     let phase = gone(&*runtime, spec.id).await;
-    let SandboxPhase::Gone { status, oom, at } = phase.clone() else {
+    let SandboxPhase::Gone { status, cause, at } = phase.clone() else {
         unreachable!("filtered above")
     };
     assert_eq!(
-        (status, oom),
-        (Some(137), false),
+        (status, cause),
+        (Some(137), GoneCause::AgentEnded),
         "128 + signal 9, and memory was not the reason"
     );
     let made = listed(&*runtime, spec.id).await.expect("listed").created_at;

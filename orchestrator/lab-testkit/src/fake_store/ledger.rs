@@ -4,7 +4,10 @@ use super::state::State;
 use lab_core::{
     CourseId, GrantId, PlanId, SessionId, Subject, Timestamp,
     entitlement::{DayUse, Grant, GrantBalance, TimeLeft, TimedUse, burn_order, draw, source},
-    metering::{Account, Transaction, TxKind, UsageRow, paid_pieces, refund_pieces, split_hold},
+    metering::{
+        Account, LOSSES_WITHIN, Transaction, TxKind, UNBILLED_LOSSES_A_DAY, UsageRow, first_loss, is_first_loss,
+        paid_pieces, refund_pieces, split_hold,
+    },
     port::{LedgerSums, Refund, Session, Settlement, StoreError},
     provisioning::{EndReason, SessionState},
 };
@@ -372,14 +375,18 @@ impl State {
             return self.void(s.session, s.at);
         }
         let sandbox = s.sandbox_secs.max(0);
-        let billable = if session.is_test_run() {
-            0
+        let (billable, unbilled_reason) = if session.is_test_run() {
+            (0, s.unbilled_reason.clone())
+        } else if let Some(loss) = s.loss
+            && self.first_losses(&session.subject, s.at) < UNBILLED_LOSSES_A_DAY
+        {
+            (0, Some(first_loss(loss)))
         } else {
-            s.billable_secs.clamp(0, sandbox)
+            (s.billable_secs.clamp(0, sandbox), s.unbilled_reason.clone())
         };
         self.draw_up_to(&session, billable, s.at)?;
-        let billed = self.close_hold(s.session, TxKind::Settle, billable, s.unbilled_reason.clone(), s.at)?;
-        let lost = (sandbox > billable).then(|| s.unbilled_reason.clone().unwrap_or_else(|| "not-billable".into()));
+        let billed = self.close_hold(s.session, TxKind::Settle, billable, unbilled_reason.clone(), s.at)?;
+        let lost = (sandbox > billable).then(|| unbilled_reason.unwrap_or_else(|| "not-billable".into()));
         let spent = (billable > billed).then(|| EndReason::BudgetSpent.code().to_owned());
         let reasons: Vec<String> = [lost, spent].into_iter().flatten().collect();
         let reason = (!reasons.is_empty()).then(|| reasons.join("+"));
@@ -391,6 +398,21 @@ impl State {
         };
         self.usage.insert(s.session, row.clone());
         Ok(row)
+    }
+
+    /// Losses of a learner that are not billed and still count.
+    fn first_losses(&self, subject: &Subject, at: Timestamp) -> i64 {
+        let since = at.minus(LOSSES_WITHIN);
+        let counts = |row: &&UsageRow| {
+            row.subject == *subject
+                && is_first_loss(row.unbilled_reason.as_deref())
+                && self
+                    .accounts
+                    .settled_at
+                    .get(&row.session)
+                    .is_some_and(|settled| *settled > since)
+        };
+        self.usage.values().filter(counts).count() as i64
     }
 
     /// Writes the usage row.

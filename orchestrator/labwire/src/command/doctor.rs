@@ -24,6 +24,8 @@ struct Finding {
     found: String,
     /// How to get what is missing; none when nothing is.
     remedy: Option<String>,
+    /// Labs run as it is, and something may go wrong that the remedy prevents.
+    risk: bool,
 }
 
 impl Finding {
@@ -32,6 +34,7 @@ impl Finding {
             what,
             found: found.into(),
             remedy: None,
+            risk: false,
         }
     }
     fn missing(what: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
@@ -39,28 +42,45 @@ impl Finding {
             what,
             found: found.into(),
             remedy: Some(remedy.into()),
+            risk: false,
+        }
+    }
+    fn risk(what: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            risk: true,
+            ..Self::missing(what, found, remedy)
         }
     }
 }
+
+/// What an operator of Docker without `runtime.disk_quota` is told, here and by `serve` at its start.
+pub const DISK_UNBOUNDED: &str =
+    "labs on Docker may fill this machine's disk: nothing limits what they write (runtime.disk_quota is false)";
+/// And what to do.
+pub const DISK_REMEDY: &str = "let Docker's storage be overlay2 on xfs that is mounted with `pquota`, and set runtime.disk_quota: true; until then \
+    give Docker's folder a disk of its own";
 
 pub async fn run(config: &Config) -> Result<ExitCode> {
     let mut findings = vec![agent(config)];
     findings.extend(runtime(config).await);
     findings.push(database(config).await);
     findings.push(disk(&config.data_dir));
+    if config.disk_unbounded() {
+        findings.push(Finding::risk("quota", DISK_UNBOUNDED, DISK_REMEDY));
+    }
     findings.push(port(config).await);
     for f in &findings {
-        println!(
-            "{} {:<10} {}",
-            if f.remedy.is_none() { "ok     " } else { "MISSING" },
-            f.what,
-            f.found
-        );
+        let word = match f.remedy {
+            None => "ok     ",
+            Some(_) if f.risk => "RISK   ",
+            Some(_) => "MISSING",
+        };
+        println!("{word} {:<10} {}", f.what, f.found);
         if let Some(remedy) = &f.remedy {
             println!("{:19}→ {remedy}", "");
         }
     }
-    let missing = findings.iter().filter(|f| f.remedy.is_some()).count();
+    let missing = findings.iter().filter(|f| f.remedy.is_some() && !f.risk).count();
     println!(
         "{}",
         if missing == 0 {

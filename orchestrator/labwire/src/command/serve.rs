@@ -39,6 +39,9 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode> {
     seed(&config, store.as_ref()).await?;
     let registry = Registry::new();
     let (blobs, runtime) = (wire::blobs(&config)?, wire::runtime(&config, &registry).await?);
+    if config.disk_unbounded() {
+        tracing::warn!("{}; {}", super::doctor::DISK_UNBOUNDED, super::doctor::DISK_REMEDY);
+    }
     let ports = wire::ports(
         store.clone(),
         blobs,

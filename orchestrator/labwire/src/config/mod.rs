@@ -197,6 +197,11 @@ impl Config {
         .find(|p| p.is_file())
     }
 
+    /// Whether nothing limits what a lab writes to this machine's disk, but the disk.
+    pub fn disk_unbounded(&self) -> bool {
+        self.runtime.kind == RuntimeKind::Docker && !self.runtime.disk_quota
+    }
+
     /// Whether only one `serve` may use the database: SQLite has one writer.
     pub fn single_process(&self) -> bool {
         use secrecy::ExposeSecret;

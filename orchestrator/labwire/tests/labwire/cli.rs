@@ -305,6 +305,26 @@ fn doctor_names_what_is_missing_and_how_to_get_it() {
 }
 
 #[test]
+fn doctor_says_that_labs_on_docker_may_fill_the_disk_unless_it_has_quotas() {
+    let dir = tempfile::tempdir().unwrap();
+    let risk = |runtime: &str, quota: &str| {
+        let settings = format!("runtime: {{kind: {runtime}, agent: nowhere, disk_quota: {quota}}}\n");
+        std::fs::write(dir.path().join("quota.yaml"), settings).unwrap();
+        let out = labwire(
+            dir.path(),
+            &["doctor", "--config", "quota.yaml", "--listen", "127.0.0.1:0"],
+        );
+        text(&out.stdout).contains("RISK    quota")
+    };
+    assert!(risk("docker", "false"));
+    assert!(!risk("docker", "true"));
+    assert!(
+        !risk("process", "false"),
+        "it limits nothing at all, and says so itself"
+    );
+}
+
+#[test]
 fn health_of_no_server_says_how_to_start_one() {
     let dir = tempfile::tempdir().unwrap();
     // port 1 is reserved and nobody's

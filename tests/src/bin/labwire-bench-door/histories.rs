@@ -93,6 +93,7 @@ impl History {
                 sandbox_secs: sandbox.max(billable),
                 billable_secs: billable,
                 unbilled_reason: Some("frozen".into()),
+                loss: None,
                 at: at(200),
             }));
             for reason in ["fault", "teacher"] {

@@ -29,3 +29,12 @@ export function endOf({ id, state, reason = null, detail = null }: SessionView):
   if (state !== 'ended' && state !== 'failed') return null;
   return { session: id, state, reason, detail, steps: [], queue: null, waiting: null, away: false };
 }
+
+/** Ends that a learner can bring about (`EndReason::may_be_the_learners`): the first within 24 hours is not counted. */
+const OWN_LOSSES = new Set(['out-of-memory', 'out-of-disk', 'agent-lost']);
+
+/** What is to be said of the time of a lab that was lost so, once it is settled. */
+export function lossNote(reason: string | null, billed: number | null | undefined): 'end.loss-unbilled' | 'end.loss-billed' | null {
+  if (reason === null || billed == null || !OWN_LOSSES.has(reason)) return null;
+  return billed === 0 ? 'end.loss-unbilled' : 'end.loss-billed';
+}

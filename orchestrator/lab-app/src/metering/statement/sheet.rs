@@ -96,6 +96,10 @@ impl Words {
             "frozen" => self.say("stood still", "en pause"),
             "past-hold" => self.say("while it stopped", "pendant l’arrêt"),
             "sandbox-lost" => self.say("lost by us", "perdu par nous"),
+            "out-of-memory" => self.say("memory ran out", "mémoire épuisée"),
+            "out-of-disk" => self.say("disk was full", "disque plein"),
+            "agent-lost" => self.say("lab's agent ended", "agent du TP arrêté"),
+            "first-loss" => self.say("first within 24 h", "premier en 24 h"),
             "budget-spent" => self.say("no time was left", "plus de temps"),
             other => other.to_owned(),
         };

@@ -49,6 +49,7 @@ pub async fn a_statement_agrees_with_the_ledger_of_every_scope(store: Arc<dyn St
         sandbox_secs: 400,
         billable_secs: 300,
         unbilled_reason: Some("frozen".into()),
+        loss: None,
         ..settled(&session, 0, at(700))
     };
     store.settle(&row).await.unwrap();

@@ -169,6 +169,7 @@ pub fn used(session: &Session, secs: i64) -> Settlement {
         sandbox_secs: secs,
         billable_secs: secs,
         unbilled_reason: None,
+        loss: None,
         at: at(7200),
     }
 }

@@ -216,6 +216,7 @@ impl World<'_> {
             sandbox_secs: sandbox,
             billable_secs: billable,
             unbilled_reason: Some("sandbox-lost".into()),
+            loss: (sandbox % 3 == 0).then_some(EndReason::AgentLost),
             at: at(600),
         };
         let row = self.school.store.settle(&settlement).await.unwrap();

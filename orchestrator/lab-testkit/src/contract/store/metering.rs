@@ -2,10 +2,12 @@
 
 use super::fixture::{School, at, at_once, used};
 use lab_core::{
-    metering::{Account, TxKind},
-    port::{LedgerSums, Settlement, Store},
+    Timestamp,
+    metering::{Account, LOSSES_WITHIN, TxKind, UNBILLED_LOSSES_A_DAY},
+    port::{LedgerSums, Session, Settlement, Store},
+    provisioning::EndReason,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub async fn a_hold_grows_to_the_total_asked_for(store: Arc<dyn Store>) {
     let school = School::open(store).await;
@@ -134,6 +136,7 @@ pub async fn time_that_was_lost_is_not_billed_and_says_why(store: Arc<dyn Store>
         sandbox_secs,
         billable_secs,
         unbilled_reason: Some("sandbox-lost".into()),
+        loss: None,
         at: at(7200),
     };
     for (sandbox, billable, billed, reason) in [
@@ -163,6 +166,72 @@ pub async fn time_that_was_lost_is_not_billed_and_says_why(store: Arc<dyn Store>
         );
         assert_eq!(school.available(&session.subject).await, [1000 - billed]);
     }
+}
+
+/// A session of `learner` that is over after 600 s, and what its settlement asks for.
+async fn lost(school: &School, learner: &str, when: Timestamp) -> Settlement {
+    let session = school.ready(&school.admitted(learner).await).await;
+    school.end(&session).await;
+    loss_of(&session, when)
+}
+
+fn loss_of(session: &Session, when: Timestamp) -> Settlement {
+    Settlement {
+        loss: Some(EndReason::AgentLost),
+        at: when,
+        ..used(session, 600)
+    }
+}
+
+pub async fn of_losses_that_may_be_the_learners_one_within_a_day_is_unbilled_however_many_end_at_once(
+    store: Arc<dyn Store>,
+) {
+    let school = School::open(store).await;
+    let first = at(7200);
+    school.grant("mallory", "QUALIFYING", 36_000).await;
+    let mut losses = Vec::new();
+    for _ in 0..6 {
+        losses.push(lost(&school, "mallory", first).await);
+    }
+    // each is settled by two at once, as by a replica that took over from one that sleeps
+    let rows = at_once(12, |i| {
+        let (store, loss) = (school.store.clone(), losses[i / 2].clone());
+        async move { store.settle(&loss).await.unwrap() }
+    })
+    .await;
+    let unbilled: Vec<_> = rows.iter().filter(|r| r.billed_seconds == 0).collect();
+    assert_eq!(unbilled.len() as i64, 2 * UNBILLED_LOSSES_A_DAY, "{rows:?}");
+    assert!(
+        unbilled
+            .iter()
+            .all(|r| r.unbilled_reason.as_deref() == Some("agent-lost+first-loss") && r.unbilled_seconds == 600)
+    );
+    let billed: Vec<_> = rows.iter().filter(|r| r.billed_seconds == 600).collect();
+    assert_eq!(billed.len() + unbilled.len(), rows.len(), "{rows:?}");
+    assert!(billed.iter().all(|r| r.unbilled_reason.is_none()), "{billed:?}");
+    for (loss, row) in losses.iter().zip(rows.iter().step_by(2)) {
+        assert_eq!(
+            &school.store.settle(loss).await.unwrap(),
+            row,
+            "the same whenever it is asked again"
+        );
+    }
+    // of another learner it is the first
+    let other = school.at_work(3600).await;
+    school.end(&other).await;
+    let row = school.store.settle(&loss_of(&other, first)).await.unwrap();
+    assert_eq!(row.billed_seconds, 0);
+    // a day later it counts no more, and until then it does
+    for (early, expected) in [(Duration::from_secs(1), 600), (Duration::ZERO, 0)] {
+        let when = first.plus(LOSSES_WITHIN).minus(early);
+        let loss = lost(&school, "mallory", when).await;
+        let row = school.store.settle(&loss).await.unwrap();
+        assert_eq!(row.billed_seconds, expected, "{early:?} before a day is over");
+    }
+    let used = 600 * 6;
+    assert_eq!(school.available(&"mallory".into()).await, [36_000 - used]);
+    let sums = school.store.ledger_sums().await.unwrap();
+    assert_eq!((sums.total, sums.held, sums.used), (0, 0, used));
 }
 
 pub async fn two_sessions_cannot_spend_the_same_second(store: Arc<dyn Store>) {

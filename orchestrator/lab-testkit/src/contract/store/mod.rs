@@ -114,6 +114,7 @@ macro_rules! store_contract {
             the_rest_goes_back_to_where_it_came_from
             use_beyond_the_hold_is_paid_by_what_is_left_and_no_more
             time_that_was_lost_is_not_billed_and_says_why
+            of_losses_that_may_be_the_learners_one_within_a_day_is_unbilled_however_many_end_at_once
             two_sessions_cannot_spend_the_same_second
             usage_is_told_by_course_learner_and_lab_oldest_first
         );
