@@ -14,7 +14,8 @@ use std::{
 /// Passes over `/proc`: what forks while it is walked is found by the next pass, and once everything has stopped nothing
 /// forks any more.
 const PASSES_MAX: usize = 8;
-/// Parents of a process that are looked through. Nothing of ours stands so deep; what does is not let in.
+/// Parents of a process that are looked through: shells in shells are a dozen deep, and a fork bomb is as deep as it likes. What stands deeper is
+/// the lab's.
 const PARENTS_MAX: usize = 256;
 /// Tries to follow parents while they end: two looks at a process that lives agree at once.
 const LOOKS_MAX: usize = 3;

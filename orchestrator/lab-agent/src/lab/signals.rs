@@ -3,6 +3,7 @@
 //! A lab without namespaces of its own shares the agent's: its programs have the agent's user and may signal it. A sandbox that is
 //! taken away is asked by a signal, and bills nothing; a learner who could ask the same would have a free lab.
 
+use super::descendants::is_of_the_lab;
 use crate::{log, sys};
 use nix::{
     libc::{SI_KERNEL, SI_USER},
@@ -12,13 +13,11 @@ use nix::{
     },
 };
 use std::{
-    fs, io,
+    io,
     time::{Duration, Instant},
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-/// A chain of parents that is longer is a learner's: shells in shells are a dozen deep, a fork bomb is as deep as it likes.
-const ANCESTORS_MAX: usize = 256;
 /// What is not obeyed is told this often at most: a loop of `kill` would fill the log.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
@@ -86,25 +85,9 @@ fn is_from_outside(code: i32, sender: u32, own: u32, is_stranger: impl FnOnce(u3
     }
 }
 
-/// Whether a process that is here is not below the agent. Of one that is gone nobody knows.
+/// Whether a process that is here is neither the agent nor below it. Of one that is gone nobody knows.
 fn is_stranger(pid: u32) -> bool {
-    let own = std::process::id();
-    let mut pid = pid;
-    for _ in 0..ANCESTORS_MAX {
-        match parent(pid) {
-            _ if pid == own => return false,
-            None => return false,
-            Some(0) => return true,
-            Some(parent) => pid = parent,
-        }
-    }
-    false
-}
-
-fn parent(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("PPid:"))?;
-    line.trim().parse().ok()
+    pid != std::process::id() && i32::try_from(pid).is_ok_and(|pid| !is_of_the_lab(pid))
 }
 
 #[cfg(test)]
@@ -152,7 +135,7 @@ mod tests {
 
     #[test]
     fn who_started_us_is_a_stranger_and_who_we_started_or_is_gone_is_not() {
-        assert!(is_stranger(parent(std::process::id()).unwrap()));
+        assert!(is_stranger(std::os::unix::process::parent_id()));
         assert!(!is_stranger(std::process::id()));
         let mut child = std::process::Command::new("/bin/sleep").arg("1000").spawn().unwrap();
         assert!(!is_stranger(child.id()));

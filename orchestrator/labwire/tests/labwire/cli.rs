@@ -34,6 +34,12 @@ pub fn ok(dir: &Path, args: &[&str]) -> String {
     text(&out.stdout)
 }
 
+/// The lab `tiny`, published.
+pub fn publish(dir: &Path) {
+    std::fs::write(dir.join("lab.yaml"), LAB).unwrap();
+    ok(dir, &["lab", "publish", "lab.yaml"]);
+}
+
 /// Standard error of a command that must fail.
 pub fn fails(dir: &Path, args: &[&str]) -> String {
     let out = labwire(dir, args);
@@ -211,8 +217,7 @@ fn lab_time_is_given_in_decimal_hours_that_are_whole_seconds() {
 fn a_report_of_nobody_and_nothing_is_refused_with_the_nearest_name() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    std::fs::write(dir.join("lab.yaml"), LAB).unwrap();
-    ok(dir, &["lab", "publish", "lab.yaml"]);
+    publish(dir);
     ok(dir, &["course", "add", "networks", "--title", "Networks"]);
     ok(
         dir,

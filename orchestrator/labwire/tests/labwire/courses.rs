@@ -1,6 +1,6 @@
 //! Courses by the command line: dates, people, classes, sites.
 
-use crate::cli::{LAB, fails, ok};
+use crate::cli::{fails, ok, publish};
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
@@ -158,8 +158,7 @@ fn a_class_is_scheduled_for_a_lab_that_is_there_and_taken_off() {
     };
     let end = "2099-03-02T17:00:00+01:00";
     assert!(fails(dir.path(), &add("tiny", end, "13")).contains("labwire lab publish"));
-    std::fs::write(dir.path().join("tiny.yaml"), LAB).unwrap();
-    ok(dir.path(), &["lab", "publish", "tiny.yaml"]);
+    publish(dir.path());
     assert!(fails(dir.path(), &add("tiny", "2099-03-02T14:00:00+01:00", "13")).contains("--until"));
     assert!(fails(dir.path(), &add("tiny", end, "0")).contains("--learners"));
     let said = ok(dir.path(), &add("tiny", end, "13"));

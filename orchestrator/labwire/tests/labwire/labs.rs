@@ -1,6 +1,6 @@
 //! Labs by the command line: checked, published, withdrawn.
 
-use crate::cli::{LAB, fails, labwire, ok, text};
+use crate::cli::{LAB, fails, labwire, ok, publish, text};
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
@@ -51,8 +51,7 @@ fn a_lab_file_is_checked_published_granted_and_linked() {
 fn a_lab_is_withdrawn_and_published_again() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    std::fs::write(dir.join("lab.yaml"), LAB).unwrap();
-    ok(dir, &["lab", "publish", "lab.yaml"]);
+    publish(dir);
     let said = ok(dir, &["lab", "withdraw", "tiny"]);
     assert!(
         said.contains("0 session(s)") && said.contains("lab withdraw tiny --undo"),
