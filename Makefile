@@ -14,7 +14,8 @@ help: ## this list
 
 demo: ## everything, then the product with seeded data and a table of links (DEMO_BOTS=20 adds learners who type)
 	@MAKE='$(MAKE)' scripts/steps 'tools: what it is built with' 'engine: an engine that runs containers' 'web: the pages' \
-	  'build-release: the programs (the longest step)' 'images: the labs and the machines in them'
+	  'build-release: the programs (the longest step)' 'images: the labs and the machines in them' \
+	  $(if $(filter-out 0,$(DEMO_BOTS)),'bots: the learners who type')
 	@scripts/demo
 
 demo-stop: ## ends the demo's labs that still run after Ctrl-C (its data stays)
@@ -35,7 +36,10 @@ build: agent web ## the binaries with debug assertions, for work on them (LABWIR
 	cargo build --workspace --bins
 
 build-release: agent web ## the binaries, for use and for the tests
-	cargo build --release -p labwire -p lab-e2e
+	cargo build --release -p labwire
+
+bots: web ## the scripted learners of `make demo DEMO_BOTS=20`
+	cargo build --release -p lab-e2e --bin labwire-bots
 
 agent: ## lab-agent, static, as any image can run it
 	RUSTFLAGS='-C target-feature=+crt-static' cargo build --release -p lab-agent --target $(HOST)
@@ -88,7 +92,7 @@ test-web: web
 	cd web-terminal && npm run --silent check && npm test --silent && npm run --silent size
 
 test-browser: build-release
-	cd tests/browser && npm ci --no-audit --no-fund --loglevel=error && node --test --test-concurrency=1
+	cd tests/browser && npm ci --no-audit --no-fund --loglevel=error && node --test --test-concurrency=2
 
 lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
@@ -103,4 +107,4 @@ size: ## no source file over 800 lines
 clean: ## what was built here (images, the engine and caches outside the checkout stay)
 	rm -rf target web-terminal/dist web-terminal/node_modules tests/browser/node_modules
 
-.PHONY: help demo demo-stop test bench bench-cluster bench-door build build-release agent web images engine cluster cluster-down tools tools-test tools-bench tools-cluster test-rust test-chart test-web test-browser lint fmt size clean
+.PHONY: help demo demo-stop test bench bench-cluster bench-door build build-release bots agent web images engine cluster cluster-down tools tools-test tools-bench tools-cluster test-rust test-chart test-web test-browser lint fmt size clean

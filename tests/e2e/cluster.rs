@@ -190,7 +190,28 @@ async fn a_node_that_is_not_ready_keeps_its_terminals_and_comes_back() -> Result
         Ok((!ready.contains("True")).then_some(()))
     })
     .await?;
+    // what would be lost now is the platform's: nobody is billed for it
+    let labs = server.cluster()?.labs();
+    let doubted = || -> Result<usize> {
+        let reasons = kubectl(&[
+            "get",
+            "labsandboxes",
+            "-n",
+            &labs,
+            "-o",
+            "jsonpath={.items[*].status.reason}",
+        ])?;
+        Ok(reasons.split_whitespace().filter(|r| *r == "NodeNotReady").count())
+    };
+    eventually("every sandbox is doubted", SOON, || async {
+        Ok((doubted()? == LEARNERS).then_some(()))
+    })
+    .await?;
     script("cluster", &["start", "kubelet"])?;
+    eventually("none is doubted any more", SOON, || async {
+        Ok((doubted()? == 0).then_some(()))
+    })
+    .await?;
     let pauses = class.end().await?;
     // a Service leaves out pods of a node that is not ready: who comes new finds no door, who is there stays
     ensure!(pauses.is_empty(), "learners were cut off: {pauses:?}");

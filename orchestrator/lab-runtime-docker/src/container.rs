@@ -25,6 +25,8 @@ pub(crate) const LABEL_SESSION: &str = "labwire.session";
 const LABEL_LAB: &str = "labwire.lab";
 const LABEL_DIGEST: &str = "labwire.digest";
 const LABEL_DEADLINE: &str = "labwire.deadline-secs";
+/// What its files may have, in MiB: see `disk.rs`.
+pub(crate) const LABEL_DISK_MIB: &str = "labwire.disk-mib";
 
 /// Time the agent has after a polite stop (an engine that shuts down) before it is killed: it says goodbye to its terminals
 /// and waits up to 5 s for the recorder.
@@ -63,7 +65,7 @@ pub(crate) fn body(site: &Site, spec: &SandboxSpec) -> ContainerCreateBody {
         lab,
         digest,
         image,
-        size: _, // in host_config
+        size,
         user,
         namespaces: _,                // in host_config
         runtime: _,                   // a machine is a program of the lab's image: the same container
@@ -71,6 +73,7 @@ pub(crate) fn body(site: &Site, spec: &SandboxSpec) -> ContainerCreateBody {
         deadline_secs,
         agent: _, // uploaded as a file: an environment variable would be seen by every process
     } = spec;
+    let (.., disk_mib) = size.limits();
     let labels = [
         (LABEL_INSTALLATION, site.installation.clone()),
         (LABEL_SANDBOX, id.to_string()),
@@ -78,6 +81,7 @@ pub(crate) fn body(site: &Site, spec: &SandboxSpec) -> ContainerCreateBody {
         (LABEL_LAB, lab.to_string()),
         (LABEL_DIGEST, digest.to_string()),
         (LABEL_DEADLINE, deadline_secs.to_string()),
+        (LABEL_DISK_MIB, disk_mib.to_string()),
     ];
     let args = [
         "run",

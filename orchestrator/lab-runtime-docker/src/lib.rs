@@ -1,11 +1,12 @@
 //! Sandboxes as containers, through any engine that speaks Docker's API: Docker on a socket or over TCP, Podman.
 //!
 //! The engine may be on another machine: the agent is uploaded, nothing is mounted, and terminals travel through the API
-//! (`stream.rs`). Containers have no network. `ensure.rs` makes and removes, `list.rs` looks and watches, `container.rs` says what a
-//! sandbox is, `engine.rs` keeps time and reads the engine's answers.
+//! (`stream.rs`). Containers have no network. `ensure.rs` makes and removes, `list.rs` looks and watches, `disk.rs` ends what writes too
+//! much, `container.rs` says what a sandbox is, `engine.rs` keeps time and reads the engine's answers.
 
 mod archive;
 mod container;
+mod disk;
 mod engine;
 mod ensure;
 mod list;
@@ -18,6 +19,7 @@ use bollard::{
     models::ContainerStateStatusEnum as Status,
 };
 use container::Site;
+pub use disk::DISK_LOOK_EVERY;
 use engine::{Engine, Failure, LOOK_WITHIN, VERSION_WITHIN, unavailable};
 use futures_core::stream::BoxStream;
 use lab_core::{
@@ -49,6 +51,8 @@ pub struct DockerOptions {
     /// Whether the engine's storage can limit a container's disk (overlay2 on xfs with project quotas); engines refuse the
     /// limit otherwise.
     pub disk_quota: bool,
+    /// Without a quota: between two looks at what containers wrote. Usually [`DISK_LOOK_EVERY`].
+    pub disk_look_every: Duration,
     /// Whether labs of virtual machines get this machine's `/dev/kvm`, where it is. Only with an engine on this machine.
     pub kvm: bool,
     /// Seccomp profile (JSON text) of labs that make namespaces; usually [`LAB_SECCOMP`].
@@ -58,7 +62,7 @@ pub struct DockerOptions {
 }
 
 impl DockerOptions {
-    /// The usual options: nothing fetched, no disk limit, machines emulated, the lab profile.
+    /// The usual options: nothing fetched, no quotas, machines emulated, the lab profile.
     pub fn new(installation: impl Into<String>, agent: impl Into<PathBuf>) -> Self {
         Self {
             host: None,
@@ -66,6 +70,7 @@ impl DockerOptions {
             agent: agent.into(),
             pull: false,
             disk_quota: false,
+            disk_look_every: DISK_LOOK_EVERY,
             kvm: false,
             seccomp: LAB_SECCOMP.into(),
             takeover_after: TAKEOVER_AFTER,
@@ -115,7 +120,8 @@ pub struct DockerRuntime {
     engine: list::SharedEngine,
     site: Site,
     agent: AgentPart,
-    ends: list::Ends,
+    ends: Arc<list::Ends>,
+    disk_look_every: Duration,
     pull: bool,
     takeover_after: Duration,
 }
@@ -129,6 +135,7 @@ impl DockerRuntime {
             agent,
             pull,
             disk_quota,
+            disk_look_every,
             kvm,
             seccomp,
             takeover_after,
@@ -157,7 +164,8 @@ impl DockerRuntime {
                 kvm,
             },
             agent: AgentPart::new(&program).map_err(|e| unavailable("open", e))?,
-            ends: list::Ends::default(),
+            ends: Arc::default(),
+            disk_look_every,
             pull,
             takeover_after,
         })

@@ -3,6 +3,7 @@
 use crate::{
     DockerRuntime,
     container::{LABEL_INSTALLATION, LABEL_SANDBOX, LABEL_SESSION},
+    disk,
     engine::{Engine, LOOK_WITHIN},
 };
 use bollard::{
@@ -17,8 +18,8 @@ use lab_core::{
     port::{GoneCause, RuntimeError, SandboxPhase, SandboxStatus},
 };
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -36,10 +37,17 @@ const EVENTS_AT_ONCE: usize = 256;
 /// even when its clock is behind ours. What is heard twice is only a hint too many.
 const EVENTS_SINCE: Duration = Duration::from_mins(1);
 
-/// Ends by container id. An end never changes (nothing is started twice), so each is looked up once. Holds what the last list
-/// showed, no more.
+/// What is known of containers' ends, by container id. Holds what the last list showed, no more.
 #[derive(Default)]
-pub(crate) struct Ends(Mutex<HashMap<String, SandboxPhase>>);
+pub(crate) struct Ends(Mutex<KnownEnds>);
+
+#[derive(Default)]
+struct KnownEnds {
+    /// An end never changes (nothing is started twice), so each is looked up once.
+    ended: HashMap<String, SandboxPhase>,
+    /// Ended by us, for what they wrote.
+    overfull: HashSet<String>,
+}
 
 impl DockerRuntime {
     pub(crate) async fn list(&self) -> Result<Vec<SandboxStatus>, RuntimeError> {
@@ -85,6 +93,7 @@ impl DockerRuntime {
             phase,
             created_at: Timestamp::from_secs(c.created.unwrap_or_default()),
             node: None,
+            node_away: false,
         }))
     }
 
@@ -108,7 +117,9 @@ impl DockerRuntime {
             status: state.exit_code,
             // a container that an operator stops or removes while it runs, and one whose machine restarts, cannot be told from one whose
             // agent was killed: the first such loss of a learner is unbilled in any case
-            cause: if state.oom_killed.unwrap_or_default() {
+            cause: if self.ends.is_overfull(container) {
+                GoneCause::OutOfDisk
+            } else if state.oom_killed.unwrap_or_default() {
                 GoneCause::OutOfMemory
             } else {
                 GoneCause::AgentEnded
@@ -119,8 +130,23 @@ impl DockerRuntime {
         Ok(Some(end))
     }
 
-    /// The engine's events about our containers, in batches; subscribed again, for ever, when the engine goes away.
+    /// Hints from the engine's events, and, where it has no quotas, of containers that wrote too much.
     pub(crate) fn watch(&self) -> BoxStream<'static, ()> {
+        if self.site.disk_quota {
+            return self.events();
+        }
+        let installation = self.site.installation.clone();
+        let disk = disk::watch(
+            self.engine.clone(),
+            self.ends.clone(),
+            installation,
+            self.disk_look_every,
+        );
+        stream::select(self.events(), disk).boxed()
+    }
+
+    /// The engine's events about our containers, in batches; subscribed again, for ever, when the engine goes away.
+    fn events(&self) -> BoxStream<'static, ()> {
         let engine = self.engine.clone();
         let installation = self.site.installation.clone();
         let start = Watch::Begin(RETRY_FIRST);
@@ -184,7 +210,7 @@ async fn events(engine: &Engine, installation: &str) -> Option<Events> {
     Some(client.events(Some(options)).ready_chunks(EVENTS_AT_ONCE).boxed())
 }
 
-fn ours(installation: &str) -> HashMap<String, Vec<String>> {
+pub(crate) fn ours(installation: &str) -> HashMap<String, Vec<String>> {
     HashMap::from([("label".to_owned(), vec![format!("{LABEL_INSTALLATION}={installation}")])])
 }
 
@@ -196,23 +222,31 @@ fn timestamp(text: &str) -> Option<Timestamp> {
 
 impl Ends {
     fn get(&self, container: &str) -> Option<SandboxPhase> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(container)
-            .cloned()
+        self.known().ended.get(container).cloned()
     }
 
     fn put(&self, container: &str, end: &SandboxPhase) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(container.to_owned(), end.clone());
+        self.known().ended.insert(container.to_owned(), end.clone());
+    }
+
+    /// It is about to be ended because it wrote too much.
+    pub(crate) fn overfull(&self, container: &str) {
+        self.known().overfull.insert(container.to_owned());
+    }
+
+    fn is_overfull(&self, container: &str) -> bool {
+        self.known().overfull.contains(container)
     }
 
     fn keep_only(&self, listed: &[ContainerSummary]) {
-        let mut ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ends.retain(|id, _| listed.iter().any(|c| c.id.as_deref() == Some(id)));
+        let is_listed = |id: &String| listed.iter().any(|c| c.id.as_ref() == Some(id));
+        let mut known = self.known();
+        known.ended.retain(|id, _| is_listed(id));
+        known.overfull.retain(is_listed);
+    }
+
+    fn known(&self) -> MutexGuard<'_, KnownEnds> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -137,7 +137,7 @@ impl Default for NetworkSpec {
 pub struct LabSandboxStatus {
     #[serde(default)]
     pub phase: Phase,
-    /// Why it waits or why it ended, in one CamelCase word.
+    /// Why it waits, why it ended, or what is doubtful while it runs, in one CamelCase word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The same for people.
@@ -249,6 +249,8 @@ pub mod reason {
     pub const POD_DELETED: &str = "PodDeleted";
     /// The pod's node is not there any more.
     pub const NODE_LOST: &str = "NodeLost";
+    /// The pod runs, as far as its node has told: it tells nothing any more, and may come back.
+    pub const NODE_NOT_READY: &str = "NodeNotReady";
     /// The agent could not be put into the pod.
     pub const INIT_FAILED: &str = "InitFailed";
     /// The node ran short and chose this pod.

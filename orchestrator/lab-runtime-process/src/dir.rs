@@ -244,6 +244,7 @@ impl Sandboxes {
             phase,
             created_at: record.created_at,
             node: None,
+            node_away: false,
         }))
     }
 

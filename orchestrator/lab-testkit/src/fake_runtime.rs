@@ -41,6 +41,7 @@ struct Sandbox {
     phase: SandboxPhase,
     created_at: Timestamp,
     node: Option<String>,
+    node_away: bool,
     agent: Arc<FakeAgent>,
 }
 
@@ -124,6 +125,14 @@ impl FakeRuntime {
         }
     }
 
+    /// The sandbox's machine answers nobody.
+    pub fn node_goes_away(&self, id: SandboxId) {
+        if let Some(s) = self.sandboxes().get_mut(&id) {
+            s.node_away = true;
+        }
+        self.changed.send_modify(|n| *n += 1);
+    }
+
     fn set_phase(&self, id: SandboxId, phase: SandboxPhase) {
         if let Some(s) = self.sandboxes().get_mut(&id) {
             s.phase = phase;
@@ -175,6 +184,7 @@ impl FakeRuntime {
             phase: SandboxPhase::Running,
             created_at: self.clock.now(),
             node: None,
+            node_away: false,
             agent: agent.clone(),
         };
         self.sandboxes().insert(spec.id, sandbox);
@@ -238,6 +248,7 @@ impl Runtime for FakeRuntime {
                 phase: s.phase.clone(),
                 created_at: s.created_at,
                 node: s.node.clone(),
+                node_away: s.node_away,
             };
             Ok(self.sandboxes().values().map(status).collect())
         })

@@ -215,7 +215,7 @@ test('after the lab, the replay shows the same commands, moves to them, and can 
   await part(teacher, 'play').click();
   await labwire.shot(teacher, 'replay');
   await part(teacher, 'export').click();
-  for (const [id, wanted] of [['export-asciicast-v2-h1', /^\{.*"version": ?2[,}]/], ['export-asciicast-v3-h1', /^\{.*"version": ?3[,}]/], ['export-text-h1', /helped-9/]]) {
+  for (const [id, wanted] of [['export-asciicast-v2-h1', /^\{.*"version": ?2[,}]/], ['export-asciicast-v3-h1', /^\{.*"version": ?3[,}]/], ['export-text-h1', /helped-9/], ['export-journal', /helped-9/]]) {
     const [file] = await Promise.all([teacher.waitForEvent('download'), part(teacher, id).click()]);
     assert.match(readFileSync(await file.path(), 'utf8'), wanted, id);
   }

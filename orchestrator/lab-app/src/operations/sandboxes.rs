@@ -116,6 +116,7 @@ mod tests {
             phase,
             created_at: Timestamp::from_secs(1_000_000).minus(Duration::from_secs(age_secs)),
             node: node.map(str::to_owned),
+            node_away: false,
         }
     }
 

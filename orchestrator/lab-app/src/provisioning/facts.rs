@@ -53,6 +53,12 @@ impl Facts {
         self.list.iter().flat_map(|l| l.sandboxes.values())
     }
 
+    /// Whether the machine of a sandbox does not answer its cluster, by the last answered list.
+    pub fn node_away(&self, id: SandboxId) -> bool {
+        let sandbox = self.list.as_ref().and_then(|l| l.sandboxes.get(&id));
+        sandbox.is_some_and(|s| s.node_away)
+    }
+
     /// What the last answered list says of a sandbox that must exist since `since_us`. Only an answered list that was asked
     /// for after that is believed: an outage, or an answer under way while the sandbox was made, proves nothing.
     pub fn of(&self, id: SandboxId, since_us: u64) -> Fact {

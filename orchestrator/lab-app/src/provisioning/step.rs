@@ -315,8 +315,15 @@ impl<H: SessionHubs> Reconciler<H> {
             return self.end(session, cause.reason(), true).await;
         }
         if self.away_too_long(&session, &status, since_us, now_us) {
-            tracing::warn!(session.id = %session.id, "the agent does not answer in a running sandbox");
-            return self.end(session, EndReason::AgentLost, true).await;
+            let node_away = self.facts.node_away(session.sandbox);
+            tracing::warn!(session.id = %session.id, node_away, "the agent does not answer in a running sandbox");
+            // whoever is inside may keep an agent from answering, and nobody there has a hand in what becomes of a machine
+            let reason = if node_away {
+                EndReason::SandboxLost
+            } else {
+                EndReason::AgentLost
+            };
+            return self.end(session, reason, true).await;
         }
         if let Some(code) = status.recording_error
             && let Some(lab) = self.labs.get(&self.ports, &session.digest).await?

@@ -1,4 +1,4 @@
-//! One terminal of a recording as a file, made while it is taken: a chunk and a piece are in memory, however long the recording is.
+//! One terminal of a recording, or all of its journal, as a file, made while it is taken: a chunk and a piece are in memory, however long the recording is.
 
 use super::{
     recordings::{ChunkRecords, Recordings},
@@ -88,6 +88,26 @@ impl Export {
         }
         Ok(None)
     }
+}
+
+/// The journal as it was recorded, chunk by chunk. The first is read now, as an export's.
+pub(super) async fn journal(
+    recordings: Recordings,
+    session: SessionId,
+    chunks: Vec<Chunk>,
+    place: Place,
+) -> Result<ExportPieces, AppError> {
+    let rest = (recordings, chunks.into_iter(), 0, place);
+    let mut rest = stream::try_unfold(rest, move |(recordings, mut chunks, at, place)| async move {
+        let Some(chunk) = chunks.next() else {
+            return Ok(None);
+        };
+        let bytes = recordings.next_chunk(session, at, &chunk).await?;
+        Ok(Some((bytes, (recordings, chunks, chunk.end, place))))
+    })
+    .boxed();
+    let first = rest.next().await.transpose()?;
+    Ok(stream::iter(first.map(Ok)).chain(rest).boxed())
 }
 
 /// Writes records until there is a piece; true when the chunk has no more of them.

@@ -25,9 +25,9 @@ pub(crate) use export::fill;
 pub use export::{EXPORT_PIECE_BYTES, EXPORT_PIECE_BYTES_MAX, ExportPieces};
 pub use handle::{Feed, RecorderHandle, RecorderView};
 pub use lag::{Lag, Lags};
-pub use recordings::Recordings;
 pub(crate) use recordings::start_us;
-pub use turns::{EXPORTS_MAX, INDEXES_MAX, PLACE_WAIT_MAX, READS_EACH};
+pub use recordings::{READ_BYTES_MAX, Recordings};
+pub use turns::{EXPORTS_MAX, INDEXES_MAX, PLACE_WAIT_MAX, RANGES_MAX, READS_EACH};
 pub(crate) use writer::prefix as recording_prefix;
 
 use std::time::Duration;

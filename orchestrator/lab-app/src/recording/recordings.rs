@@ -4,8 +4,8 @@
 //! once, and by how much of the processor, is `turns.rs`. What is handed out is checked against the chunks' rows as it is read: a gap is an error, not a shorter answer.
 
 use super::{
-    export::{Export, ExportPieces},
-    turns::Turns,
+    export::{self, Export, ExportPieces},
+    turns::{Place, Turns},
 };
 use crate::{AppError, Ports};
 use bytes::{Bytes, BytesMut};
@@ -73,8 +73,24 @@ impl Recordings {
         Ok(index)
     }
 
-    /// Journal bytes from `from` to `to` at most, and no more than [`READ_BYTES_MAX`]; empty at the end.
-    pub async fn journal_read(&self, session: SessionId, from: u64, to: u64) -> Result<Bytes, AppError> {
+    /// Journal bytes from `from` to `to` at most, and no more than [`READ_BYTES_MAX`]; empty at the end. `reader` has a place for as long as the
+    /// bytes are somewhere.
+    ///
+    /// # Errors
+    /// `recordings-busy` when too many are being read.
+    pub async fn journal_read(
+        &self,
+        reader: &Subject,
+        session: SessionId,
+        from: u64,
+        to: u64,
+    ) -> Result<Bytes, AppError> {
+        let place = self.turns.ranges.enter(reader).await?;
+        let bytes = self.range(session, from, to).await?;
+        Ok(Bytes::from_owner(Placed { bytes, _place: place }))
+    }
+
+    async fn range(&self, session: SessionId, from: u64, to: u64) -> Result<Bytes, AppError> {
         let head = self.head(session).await?;
         let to = to.min(head.end).min(from.saturating_add(READ_BYTES_MAX));
         if from >= to {
@@ -133,6 +149,17 @@ impl Recordings {
             .await
     }
 
+    /// All of its journal as it was recorded, for `reader`, chunk by chunk.
+    ///
+    /// # Errors
+    /// `recordings-busy` when too many are being read.
+    pub async fn export_journal(&self, reader: &Subject, session: SessionId) -> Result<ExportPieces, AppError> {
+        self.head(session).await?;
+        let place = self.turns.exports.enter(reader).await?;
+        let chunks = self.chunks(session).await?;
+        export::journal(self.clone(), session, chunks, place).await
+    }
+
     /// Whether it is as it was recorded, and from where on it is not.
     pub async fn verify(&self, session: SessionId) -> Result<VerifyReport, AppError> {
         // head before chunks: what is appended between the two is extra, and not a doubt
@@ -176,6 +203,14 @@ impl Recordings {
         Ok(bytes)
     }
 
+    /// The bytes of a chunk that is to begin at `at`.
+    pub(super) async fn next_chunk(&self, session: SessionId, at: u64, chunk: &Chunk) -> Result<Bytes, AppError> {
+        if chunk.start != at {
+            return Err(damaged(session, at, "a chunk is missing"));
+        }
+        self.chunk_bytes(session, chunk).await
+    }
+
     /// The records of a chunk that is to begin at `at`.
     pub(crate) async fn chunk_records(
         &self,
@@ -183,10 +218,7 @@ impl Recordings {
         at: u64,
         chunk: &Chunk,
     ) -> Result<ChunkRecords, AppError> {
-        if chunk.start != at {
-            return Err(damaged(session, at, "a chunk is missing"));
-        }
-        let bytes = self.chunk_bytes(session, chunk).await?;
+        let bytes = self.next_chunk(session, at, chunk).await?;
         let mut decoder = Decoder::new(chunk.start);
         decoder.push(&bytes);
         Ok(ChunkRecords {
@@ -194,6 +226,18 @@ impl Recordings {
             end: chunk.end,
             decoder,
         })
+    }
+}
+
+/// Bytes that somebody's place goes with.
+struct Placed {
+    bytes: Bytes,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -23,6 +23,9 @@ pub const EXPORTS_MAX: usize = 16;
 /// Indexes that are made at once: a chunk, marks and their text, and the answer of those: some 40 MiB each.
 pub const INDEXES_MAX: usize = 4;
 
+/// Ranges of journals under way: each is a chunk at most that is held until it is sent, 128 MiB together. A replay asks for one after the other.
+pub const RANGES_MAX: usize = 16;
+
 /// Of one person: a replay in one tab and one in another, or two files that are saved one after the other.
 pub const READS_EACH: usize = 2;
 
@@ -88,6 +91,7 @@ impl Places {
 pub(super) struct Turns {
     pub exports: Places,
     pub indexes: Places,
+    pub ranges: Places,
     work: Semaphore,
 }
 
@@ -96,6 +100,7 @@ impl Default for Turns {
         Self {
             exports: Places::new(EXPORTS_MAX),
             indexes: Places::new(INDEXES_MAX),
+            ranges: Places::new(RANGES_MAX),
             work: Semaphore::new(TURNS),
         }
     }

@@ -65,6 +65,8 @@ pub(super) struct Attachment {
     waiting: VecDeque<FromHub>,
     /// Someone waits for room already.
     pub waits_for_room: bool,
+    /// When it was told last that the lab stands still, by the monotonic clock.
+    pub told_still_us: Option<u64>,
 }
 
 /// The tab takes too little to be served.
@@ -80,6 +82,7 @@ impl Attachment {
             queue,
             waiting: VecDeque::new(),
             waits_for_room: false,
+            told_still_us: None,
         }
     }
 

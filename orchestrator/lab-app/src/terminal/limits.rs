@@ -44,6 +44,9 @@ pub const MARKS_MAX: usize = 256;
 /// Progress lines kept for the status.
 pub const STEPS_MAX: usize = 20;
 
+/// Between two words to a tab that types into a lab that stands still: a key that is held repeats thirty times a second.
+pub const TOLD_STILL_EVERY: Duration = Duration::from_secs(1);
+
 /// Label of a marker, in characters.
 pub const MARKER_CHARS_MAX: usize = 200;
 

@@ -5,7 +5,7 @@ use super::{
     attachment::{AttachmentId, Phase, View},
     hub::Hub,
     inputs::Took,
-    limits::MARKER_CHARS_MAX,
+    limits::{MARKER_CHARS_MAX, TOLD_STILL_EVERY},
     notices::refusal,
 };
 use bytes::Bytes;
@@ -134,6 +134,17 @@ impl Hub {
         self.tell_checks();
     }
 
+    /// A lab that stands still says so to who types, but not for every key.
+    fn tell_still(&mut self, id: AttachmentId) {
+        let now_us = self.ports.clock.monotonic_us();
+        let Some(a) = self.attachments.get_mut(&id) else { return };
+        let lately = |at_us: u64| now_us.saturating_sub(at_us) < TOLD_STILL_EVERY.as_micros() as u64;
+        if !a.told_still_us.is_some_and(lately) {
+            a.told_still_us = Some(now_us);
+            self.tell_one(id, refusal("frozen"));
+        }
+    }
+
     fn on_input(&mut self, id: AttachmentId, terminal: TerminalIndex, seq: u64, bytes: &Bytes) {
         let Some(a) = self.attachments.get(&id) else { return };
         let writer = a.viewer.writer;
@@ -148,7 +159,7 @@ impl Hub {
         let still = self.session_notice.state == "frozen";
         let bytes = if still { &Bytes::new() } else { bytes };
         if still {
-            self.tell_one(id, refusal("frozen"));
+            self.tell_still(id);
         } else {
             let now = self.ports.clock.now();
             self.status.send_modify(|s| s.active_at = Some(now));

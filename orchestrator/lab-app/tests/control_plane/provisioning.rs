@@ -359,6 +359,27 @@ async fn an_agent_that_does_not_answer_in_a_running_sandbox_is_lost_after_a_minu
 }
 
 #[tokio::test]
+async fn what_is_lost_with_its_machine_is_nobodys_fault_and_unbilled_however_often() {
+    let mut desk = Desk::new(4).await;
+    for _ in 0..2 {
+        let id = desk.ready("ada", 3600).await;
+        desk.pass(Duration::from_secs(100));
+        desk.hubs.says(id, |s| {
+            s.last_us = 101_000_000;
+            s.connected = false;
+        });
+        desk.runtime.node_goes_away(desk.session(id).await.sandbox);
+        desk.settle().await;
+        desk.pass(Duration::from_secs(60));
+        desk.settle().await;
+        assert_eq!(desk.state(id).await, "ended:sandbox-lost");
+        let row = desk.usage(id).await;
+        assert_eq!((row.billed_seconds, row.unbilled_seconds), (0, 100));
+    }
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
 async fn a_restart_finds_sandboxes_again_and_finishes_what_was_begun() {
     let mut desk = Desk::new(4).await;
     let running = desk.ready("ada", 3600).await;

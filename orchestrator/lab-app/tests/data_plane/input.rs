@@ -86,11 +86,16 @@ async fn what_is_typed_while_the_lab_stands_still_is_dropped_and_said_so_and_lea
     tab.input(2, b"kill -CONT -1\r").await;
     tab.until("refused", |t| t.has_error("frozen")).await;
     tab.until("its number is used", |t| t.acked == 2).await;
+    for key in 3..=10 {
+        tab.input(key, b"x").await;
+    }
+    tab.until("their numbers are used", |t| t.acked == 10).await;
+    assert_eq!(tab.errors("frozen"), 1, "a key that is held is told once");
     rig.hubs().tell(rig.session, ready);
     tab.until("ready", |t| t.session().is_some_and(|s| s.state == "ready"))
         .await;
-    tab.input(3, b"two").await;
-    tab.until("acknowledged", |t| t.acked == 3).await;
+    tab.input(11, b"two").await;
+    tab.until("acknowledged", |t| t.acked == 11).await;
     assert_eq!(rig.agent().typed(0), b"one two");
 }
 

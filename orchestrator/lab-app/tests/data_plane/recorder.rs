@@ -357,16 +357,22 @@ async fn ranges_exports_and_index_are_of_the_same_bytes() {
     rig.assert_recorded().await;
     let recordings = Recordings::new(rig.ports.clone());
     let journal = rig.journal();
+    let ann = Subject::from("ann");
     for from in 0..=journal.len() {
         let part = recordings
-            .journal_read(rig.session, from as u64, u64::MAX)
+            .journal_read(&ann, rig.session, from as u64, u64::MAX)
             .await
             .unwrap();
         assert_eq!(part, journal[from..]);
-        let part = recordings.journal_read(rig.session, 3, from as u64).await.unwrap();
+        let part = recordings
+            .journal_read(&ann, rig.session, 3, from as u64)
+            .await
+            .unwrap();
         assert_eq!(part, journal[3.min(from)..from]);
     }
-    let ann = Subject::from("ann");
+    let whole = recordings.export_journal(&ann, rig.session).await.unwrap();
+    let whole: Vec<Bytes> = whole.try_collect().await.unwrap();
+    assert_eq!(whole.concat(), journal);
     let pieces = recordings
         .export(&ann, rig.session, ExportFormat::Text, "r1")
         .await
@@ -382,7 +388,8 @@ async fn ranges_exports_and_index_are_of_the_same_bytes() {
     let key = rig.blobs.objects().keys().next().unwrap().clone();
     rig.blobs.objects().remove(&key);
     assert!(
-        recordings.journal_read(rig.session, 0, u64::MAX).await.is_err(),
+        recordings.journal_read(&ann, rig.session, 0, u64::MAX).await.is_err(),
         "a hole is an error, not a shorter answer"
     );
+    assert!(recordings.export_journal(&ann, rig.session).await.is_err());
 }

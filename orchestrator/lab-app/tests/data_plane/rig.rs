@@ -377,9 +377,14 @@ impl Tab {
     }
 
     pub fn has_error(&self, wanted: &str) -> bool {
+        self.errors(wanted) > 0
+    }
+
+    pub fn errors(&self, wanted: &str) -> usize {
         self.notices
             .iter()
-            .any(|n| matches!(n, ToBrowser::Error { code, .. } if code == wanted))
+            .filter(|n| matches!(n, ToBrowser::Error { code, .. } if code == wanted))
+            .count()
     }
 }
 

@@ -71,6 +71,8 @@ pub struct SandboxStatus {
     pub created_at: Timestamp,
     /// The machine it runs on, where the runtime has several; for operations.
     pub node: Option<String>,
+    /// That machine does not answer its cluster: what was said of the sandbox may be old.
+    pub node_away: bool,
 }
 
 /// Where a sandbox is.

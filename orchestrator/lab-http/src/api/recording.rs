@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::TryStreamExt;
-use lab_core::recording::ExportFormat;
+use lab_core::{SessionId, recording::ExportFormat};
 
 /// The index of a recording. Asking for it is a replay, and is logged as one when it is somebody else's.
 #[utoipa::path(
@@ -44,7 +44,8 @@ pub(crate) async fn index(
     params(("id" = String, Path, description = "the session"), JournalQuery),
     responses(
         (status = 200, content((Vec<u8> = "application/octet-stream"))), (status = 400, body = ErrorView),
-        (status = 401, body = ErrorView), (status = 403, body = ErrorView), (status = 404, body = ErrorView)
+        (status = 401, body = ErrorView), (status = 403, body = ErrorView), (status = 404, body = ErrorView),
+        (status = 503, body = ErrorView, description = "`recordings-busy`: too many are being read")
     )
 )]
 pub(crate) async fn journal(
@@ -58,17 +59,21 @@ pub(crate) async fn journal(
     if from > to {
         return Err(ApiError::invalid(format!("from: {from} is after to: {to}")));
     }
-    let bytes = state.app.recordings().journal_read(id, from, to).await?;
+    let bytes = state
+        .app
+        .recordings()
+        .journal_read(&login.subject, id, from, to)
+        .await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
-/// One terminal of it as a file, made while it is read: an answer that breaks off is not whole.
+/// One terminal of it as a file, or its whole journal, made while it is read: an answer that breaks off is not whole.
 #[utoipa::path(
     get, path = "/api/v1/sessions/{id}/recording/export", operation_id = "recording_export", tag = "recording", security(("bearer" = [])),
     params(("id" = String, Path, description = "the session"), ExportQuery),
     responses(
-        (status = 200, content((String = "application/x-asciicast"), (String = "text/plain"))), (status = 400, body = ErrorView),
-        (status = 401, body = ErrorView), (status = 403, body = ErrorView), (status = 404, body = ErrorView),
+        (status = 200, content((String = "application/x-asciicast"), (String = "text/plain"), (Vec<u8> = "application/octet-stream"))),
+        (status = 400, body = ErrorView), (status = 401, body = ErrorView), (status = 403, body = ErrorView), (status = 404, body = ErrorView),
         (status = 503, body = ErrorView, description = "`recordings-busy`: too many are being read")
     )
 )]
@@ -78,28 +83,64 @@ pub(crate) async fn export(
     SessionPath(id): SessionPath,
     Params(q): Params<ExportQuery>,
 ) -> Result<Response, ApiError> {
-    let format = ExportFormat::from_name(&q.format)
-        .ok_or_else(|| ApiError::invalid("format: must be asciicast-v2, asciicast-v3 or text"))?;
+    let asked = Asked::of(&q)?;
     state.app.replay_open(&login, id, "export").await?;
     let recordings = state.app.recordings();
-    let pieces = recordings.export(&login.subject, id, format, &q.terminal).await?;
+    let pieces = match asked {
+        Asked::Journal => recordings.export_journal(&login.subject, id).await?,
+        Asked::Terminal(format, terminal) => recordings.export(&login.subject, id, format, terminal).await?,
+    };
     // its beginning was answered with 200: what goes wrong from here on breaks the answer off, which no client takes for a whole one
     let metrics = state.app.metrics().clone();
     let pieces = pieces.inspect_err(move |error| {
         metrics.errors_total.with_label_values(&[error.code()]).inc();
         tracing::error!(session.id = %id, code = error.code(), %error, "an export ended before its end");
     });
-    let ending = if format == ExportFormat::Text { "txt" } else { "cast" };
-    // the terminal is one of the lab's here, which the export has held; its name is the lab author's, so only plain letters of it
-    let plain: String = q
-        .terminal
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-        .collect();
-    let name = format!("attachment; filename=\"labwire-{id}-{plain}.{ending}\"");
     let headers = [
-        (header::CONTENT_TYPE, format.media_type().to_owned()),
-        (header::CONTENT_DISPOSITION, name),
+        (header::CONTENT_TYPE, asked.media_type().to_owned()),
+        (header::CONTENT_DISPOSITION, asked.disposition(id)),
     ];
     Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// What an export is of.
+enum Asked<'a> {
+    Journal,
+    Terminal(ExportFormat, &'a str),
+}
+
+impl<'a> Asked<'a> {
+    fn of(q: &'a ExportQuery) -> Result<Self, ApiError> {
+        if q.format == "journal" {
+            return match &q.terminal {
+                None => Ok(Self::Journal),
+                Some(_) => Err(ApiError::invalid("terminal: a journal has all of them; leave it out")),
+            };
+        }
+        let format = ExportFormat::from_name(&q.format)
+            .ok_or_else(|| ApiError::invalid("format: must be asciicast-v2, asciicast-v3, text or journal"))?;
+        let terminal = q.terminal.as_deref();
+        let terminal = terminal.ok_or_else(|| ApiError::invalid("terminal: say which, as terminal=r1"))?;
+        Ok(Self::Terminal(format, terminal))
+    }
+
+    fn media_type(&self) -> &'static str {
+        match self {
+            Self::Journal => "application/octet-stream",
+            Self::Terminal(format, _) => format.media_type(),
+        }
+    }
+
+    fn disposition(&self, session: SessionId) -> String {
+        let file = match self {
+            Self::Journal => "all.journal".to_owned(),
+            Self::Terminal(format, terminal) => {
+                let ending = if *format == ExportFormat::Text { "txt" } else { "cast" };
+                // the terminal is one of the lab's here, which the export has held; its name is the lab author's, so only plain letters of it
+                let plain = terminal.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-');
+                format!("{}.{ending}", plain.collect::<String>())
+            }
+        };
+        format!("attachment; filename=\"labwire-{session}-{file}\"")
+    }
 }

@@ -125,8 +125,8 @@ pub struct JournalQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ExportQuery {
-    /// `asciicast-v2`, `asciicast-v3`, `text`.
+    /// `asciicast-v2`, `asciicast-v3`, `text`; or `journal`: everything, byte by byte as it was recorded.
     pub format: String,
-    /// The terminal's id, e.g. `r1`.
-    pub terminal: String,
+    /// The terminal's id, e.g. `r1`; a `journal` has all of them.
+    pub terminal: Option<String>,
 }

@@ -6,10 +6,10 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use bytes::{Bytes, BytesMut};
-use lab_app::recording::READS_EACH;
+use lab_app::recording::{READ_BYTES_MAX, READS_EACH};
 use lab_core::{
     SessionId,
-    journal::{Event, Record},
+    journal::{Decoder, Event, Record},
     port::{Blobs as _, ChunkAppend, Store as _},
 };
 use lab_testkit::Strike;
@@ -48,7 +48,11 @@ async fn record(kit: &Kit, session: &str, chunks: u64) {
 
 /// The answer, whose body is not read.
 async fn export(kit: &Kit, session: &str, bearer: &str) -> Response<Body> {
-    let path = format!("/api/v1/sessions/{session}/recording/export?format=asciicast-v2&terminal=h1");
+    asked(kit, session, bearer, "format=asciicast-v2&terminal=h1").await
+}
+
+async fn asked(kit: &Kit, session: &str, bearer: &str, query: &str) -> Response<Body> {
+    let path = format!("/api/v1/sessions/{session}/recording/export?{query}");
     let request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {bearer}"));
     let request = request.body(Body::empty()).unwrap();
     kit.router.clone().oneshot(request).await.unwrap()
@@ -97,4 +101,43 @@ async fn who_has_as_many_exports_as_one_may_have_is_told_to_wait() {
     assert_eq!(kit.get(&index, Some(&learner)).await.status, StatusCode::OK);
     open.pop();
     assert_eq!(kit.get(&path, Some(&learner)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_journal_is_saved_whole_however_long_it_is() {
+    let kit = Kit::new().await;
+    let (session, learner) = kit.session().await;
+    record(&kit, &session, 80).await;
+    let recording = format!("/api/v1/sessions/{session}/recording");
+    let end = kit.get(&recording, Some(&learner)).await.json()["end"]
+        .as_u64()
+        .unwrap();
+    assert!(end > READ_BYTES_MAX, "longer than one range");
+    let saved = asked(&kit, &session, &learner, "format=journal").await;
+    assert_eq!(saved.status(), StatusCode::OK);
+    assert_eq!(saved.headers()[header::CONTENT_TYPE], "application/octet-stream");
+    let saved = to_bytes(saved.into_body(), usize::MAX).await.unwrap();
+    assert_eq!(saved.len() as u64, end);
+    let mut decoder = Decoder::new(0);
+    decoder.push(&saved);
+    let records = std::iter::from_fn(|| decoder.next_record().unwrap()).count();
+    assert_eq!(records, 80);
+}
+
+#[tokio::test]
+async fn what_is_to_be_saved_is_asked_for_by_format_and_terminal() {
+    let kit = Kit::new().await;
+    let (session, learner) = kit.session().await;
+    record(&kit, &session, 1).await;
+    for (query, remedy) in [
+        ("format=gif&terminal=h1", "format: must be"),
+        ("format=text", "terminal: say which"),
+        ("format=journal&terminal=h1", "terminal: a journal has all"),
+    ] {
+        let path = format!("/api/v1/sessions/{session}/recording/export?{query}");
+        let refused = kit.get(&path, Some(&learner)).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}");
+        let message = refused.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(remedy), "{query}: {message}");
+    }
 }

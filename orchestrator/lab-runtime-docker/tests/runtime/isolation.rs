@@ -1,13 +1,14 @@
 //! What a sandbox is kept from.
 
 use crate::rig::{Rig, hold, open};
+use futures_util::StreamExt;
 use lab_core::{
     lab::RuntimeKind,
-    port::{Runtime, RuntimeError, SandboxSpec},
+    port::{GoneCause, Runtime, RuntimeError, SandboxPhase, SandboxSpec},
 };
 use lab_runtime_docker::DockerOptions;
 use lab_testkit::contract::runtime::{RuntimeRig, spec, started};
-use std::os::unix::fs::MetadataExt;
+use std::{os::unix::fs::MetadataExt, time::Duration};
 
 async fn started_with(rig: &Rig, change: impl FnOnce(&mut SandboxSpec)) -> SandboxSpec {
     let mut spec = spec(rig);
@@ -127,6 +128,39 @@ async fn memory_beyond_the_size_ends_the_process_that_takes_it() {
                 .shell(spec.id, "perl -e '$x = \"x\" x (400 << 20); print length $x'")
                 .await;
             assert_eq!((said.trim(), status), ("Killed", 137));
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lab_that_writes_more_than_its_size_has_is_ended_for_it_and_its_neighbour_goes_on() {
+    hold(|rig| {
+        Box::pin(async move {
+            let runtime = open(DockerOptions {
+                disk_look_every: Duration::from_millis(100),
+                ..rig.options("ours")
+            });
+            let (greedy, modest) = (started(rig, &*runtime).await, started(rig, &*runtime).await);
+            let (.., limit_mib) = greedy.size.limits();
+            // engines count lengths: a hole is as good as a gigabyte, and sooner there
+            rig.shell(modest.id, &format!("truncate -s {}M /lab/large", limit_mib - 1))
+                .await;
+            rig.shell(greedy.id, &format!("truncate -s {limit_mib}M /lab/too-large"))
+                .await;
+            let mut watch = runtime.sandbox_watch();
+            let ended = async {
+                loop {
+                    watch.next().await;
+                    let list = runtime.sandbox_list().await.unwrap();
+                    let phase = |id| list.iter().find(|s| s.id == id).unwrap().phase.clone();
+                    if let SandboxPhase::Gone { cause, .. } = phase(greedy.id) {
+                        return (cause, phase(modest.id));
+                    }
+                }
+            };
+            let seen = tokio::time::timeout(Duration::from_mins(1), ended).await;
+            assert_eq!(seen, Ok((GoneCause::OutOfDisk, SandboxPhase::Running)));
         })
     })
     .await;

@@ -84,6 +84,8 @@ pub(crate) struct PodFacts {
     pub deleting: Option<Timestamp>,
     /// Why no node takes it.
     pub unschedulable: Option<String>,
+    /// Its node has not told its own state for long enough (40 s by default) to be doubted.
+    pub node_away: bool,
     pub init: ContainerFacts,
     pub lab: ContainerFacts,
 }
@@ -123,10 +125,17 @@ impl PodFacts {
     pub fn of(view: PodView) -> Self {
         let PodView { metadata, spec, status } = view;
         let owner = metadata.owner_references.unwrap_or_default();
-        let condition = status.conditions.into_iter().find(|c| c.type_ == "PodScheduled");
-        let unschedulable = condition
-            .filter(|c| c.status == "False" && c.reason.as_deref() == Some("Unschedulable"))
-            .map(|c| c.message.unwrap_or_default());
+        let untrue = |type_: &str| {
+            status
+                .conditions
+                .iter()
+                .find(|c| c.type_ == type_ && c.status == "False")
+        };
+        let unschedulable = untrue("PodScheduled")
+            .filter(|c| c.reason.as_deref() == Some("Unschedulable"))
+            .map(|c| c.message.clone().unwrap_or_default());
+        // a kubelet gives a reason for what is not ready; who watches the nodes takes the word back in its place, and gives none
+        let node_away = untrue("Ready").is_some_and(|c| c.reason.as_deref().unwrap_or_default().is_empty());
         Self {
             uid: metadata.uid.unwrap_or_default(),
             owner: owner
@@ -148,6 +157,7 @@ impl PodFacts {
             ip: status.pod_ip,
             deleting: metadata.deletion_timestamp.map(|t| t.0),
             unschedulable,
+            node_away,
             init: container(status.init_container_statuses, INIT_CONTAINER),
             lab: container(status.container_statuses, LAB_CONTAINER),
         }
@@ -186,4 +196,25 @@ fn container(all: Vec<ContainerView>, name: &str) -> ContainerFacts {
 /// contract; 0, which is older than all, where one is not.
 pub(crate) fn version(text: Option<&str>) -> u64 {
     text.and_then(|t| t.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_a_word_that_was_taken_back_says_that_a_node_is_away() {
+        let node_away = |condition: serde_json::Value| {
+            let pod = json!({"metadata": {}, "status": {"phase": "Running", "conditions": [condition]}});
+            PodFacts::of(serde_json::from_value(pod).unwrap()).node_away
+        };
+        assert!(!node_away(json!({"type": "Ready", "status": "True"})));
+        // its kubelet said so, while the pod starts or ends
+        assert!(!node_away(
+            json!({"type": "Ready", "status": "False", "reason": "ContainersNotReady"})
+        ));
+        // the node lifecycle controller turns the status and leaves the rest
+        assert!(node_away(json!({"type": "Ready", "status": "False"})));
+    }
 }

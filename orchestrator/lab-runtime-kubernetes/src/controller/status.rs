@@ -115,6 +115,10 @@ fn of_pod(status: &mut LabSandboxStatus, object: &LabSandbox, pod: &PodFacts, no
         );
     } else if matches!(pod.lab, ContainerFacts::Running { .. }) {
         status.phase = Phase::Running;
+        if pod.node_away {
+            let message = "the pod's node has not answered for a while: how it is there is not known";
+            say(status, Phase::Running, reason::NODE_NOT_READY, message);
+        }
     } else if let Some((why, message)) = waits(pod) {
         say(status, Phase::Pending, why, &message);
     } else {
@@ -439,6 +443,22 @@ mod tests {
         assert_eq!(of(&pod).phase, Phase::Running, "its kubelet may still do it");
         pod.deleting = Some(now() - SignedDuration::from_secs(61));
         assert_eq!(words(&of(&pod)), (Phase::Gone, Some("NodeLost")));
+    }
+
+    #[test]
+    fn a_sandbox_on_a_node_that_does_not_answer_runs_as_far_as_is_known() {
+        let mut object = samples::object();
+        let doubtful = PodFacts {
+            node_away: true,
+            ..running()
+        };
+        object.status = Some(of(&doubtful));
+        let status = object.status.as_ref().unwrap();
+        assert_eq!(words(status), (Phase::Running, Some("NodeNotReady")));
+        assert!(is_true(status, "Running"), "who waits for it is not told that it ended");
+        let back = next(&object, &Observed::Pod(&running(), None), now());
+        assert_eq!(words(&back), (Phase::Running, None));
+        assert!(worth_writing(object.status.as_ref(), &back), "and both are told");
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(crate) struct Seen {
     pub created_at: Timestamp,
     pub phase: SandboxPhase,
     pub node: Option<String>,
+    pub node_away: bool,
     pub pod_ip: Option<String>,
     /// Hex SHA-256 of the agent's certificate.
     pub certificate: Option<String>,
@@ -182,6 +183,7 @@ impl Index {
             phase: s.phase.clone(),
             created_at: s.created_at,
             node: s.node.clone(),
+            node_away: s.node_away,
         })
         .collect()
     }
@@ -207,6 +209,7 @@ fn seen(object: &Lean) -> Option<(SandboxId, Seen)> {
             .unwrap_or_default(),
         phase: status.map_or(SandboxPhase::Starting { waiting: None }, phase),
         node: status.and_then(|s| s.node.clone()),
+        node_away: status.is_some_and(|s| s.reason.as_deref() == Some(reason::NODE_NOT_READY)),
         pod_ip: status.and_then(|s| s.pod_ip.clone()),
         certificate: status.and_then(|s| s.certificate_sha256.clone()),
         deleting: meta.deletion_timestamp.is_some(),

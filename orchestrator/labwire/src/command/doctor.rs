@@ -54,8 +54,8 @@ impl Finding {
 }
 
 /// What an operator of Docker without `runtime.disk_quota` is told, here and by `serve` at its start.
-pub const DISK_UNBOUNDED: &str =
-    "labs on Docker may fill this machine's disk: nothing limits what they write (runtime.disk_quota is false)";
+pub const DISK_UNBOUNDED: &str = "labs on Docker may fill this machine's disk between two looks at what they wrote, and with deleted files that are open \
+    (runtime.disk_quota is false)";
 /// And what to do.
 pub const DISK_REMEDY: &str = "let Docker's storage be overlay2 on xfs that is mounted with `pquota`, and set runtime.disk_quota: true; until then \
     give Docker's folder a disk of its own";

@@ -197,7 +197,7 @@ impl Config {
         .find(|p| p.is_file())
     }
 
-    /// Whether nothing limits what a lab writes to this machine's disk, but the disk.
+    /// Whether labs are only looked at for what they write to this machine's disk, and not kept from it.
     pub fn disk_unbounded(&self) -> bool {
         self.runtime.kind == RuntimeKind::Docker && !self.runtime.disk_quota
     }
