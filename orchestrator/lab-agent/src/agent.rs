@@ -1,7 +1,7 @@
 //! Everything the agent knows, and what it does from start to end.
 //!
-//! One thread owns [`Agent`]; its tasks share it by `Rc` and hold no borrow across an await. The only other thread is the
-//! screens'.
+//! One thread owns [`Agent`]; its tasks share it by `Rc` and hold no borrow across an await. Other threads know nothing of it: they read
+//! terminals, and emulate screens.
 
 use crate::{
     args::RunOptions,

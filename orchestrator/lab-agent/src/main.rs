@@ -3,7 +3,7 @@
 //! ```text
 //!            ┌────────────────────────── lab-agent run ───────────────────────────┐
 //!  start ────┤ lab/       brings the lab up, reaps, runs checks                   │
-//!  terminals ┤ terminal/  one PTY each: pump (output), keys (numbered input)      │
+//!  terminals ┤ terminal/  one PTY each: intake and pump (output), keys (input)    │
 //!            │    │ bytes                                                         │
 //!            │ journal/   append-only records: memory for followers, disk behind  │
 //!            │    │ bytes                                   screen/ (own thread)  │
@@ -12,7 +12,8 @@
 //!  runtime ── lab-agent connect ── agent.sock ── tls ── runtime, over a network
 //! ```
 //!
-//! One thread does everything that must be quick; a second one emulates screens, which costs more than all the rest.
+//! One thread does everything that must be quick, and owns all there is to know. Each terminal's output is read by a thread of its own
+//! ([`terminal`]), and one emulates screens, which costs more than all the rest.
 
 mod agent;
 mod args;

@@ -1,10 +1,11 @@
 //! A terminal: its program, its screen, who may type, and how far it may run.
 //!
-//! `pump` reads what the program writes, `keys` holds what is typed until the program's terminal takes it, `command`
+//! `intake` reads what the program writes and `pump` passes it on, `keys` holds what is typed until the program's terminal takes it, `command`
 //! recognises commands in between; `serial` takes a machine's line in place of a program's terminal. All of a terminal's
-//! state is here and is touched by one thread.
+//! state is here and is touched by one thread; an intake has a thread of its own, and what it gathered.
 
 mod command;
+mod intake;
 mod keys;
 mod pump;
 mod serial;
@@ -61,8 +62,6 @@ pub struct Terminal {
     pub pumped: Cell<bool>,
     /// Enter was typed since output was last passed on.
     entered: Cell<bool>,
-    /// Something was typed since output was last passed on: what comes now may be its echo and goes out at once.
-    pub typed: Cell<bool>,
     /// The pump looks at credit, size and restart again.
     pub wake: Notify,
     /// There is something to type.
@@ -86,7 +85,6 @@ impl Terminal {
             resize: Cell::new(None),
             pumped: Cell::new(false),
             entered: Cell::new(false),
-            typed: Cell::new(false),
             wake: Notify::new(),
             keys_wake: Notify::new(),
         }

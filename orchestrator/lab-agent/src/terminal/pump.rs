@@ -1,4 +1,4 @@
-//! From a program's terminal into the journal: read, pass on, recognise, and show the screen later.
+//! From a program's terminal into the journal: take, pass on, recognise, and show the screen later.
 //!
 //! Small writes that follow each other are joined for up to a millisecond, because a record and a frame for each would
 //! cost more than the bytes; what answers a key is passed on at once. Nothing is read beyond what credit, recorder and
@@ -7,13 +7,14 @@
 use super::{
     Terminal,
     command::{Mark, PromptLines, ShellMarks},
+    intake::Intake,
     serial,
     spacing::Spacing,
 };
 use crate::{agent::Agent, lab::process, sys};
 use bytes::{Bytes, BytesMut};
 use lab_core::{TerminalIndex, agent::TerminalKind, journal::Event, limits::RECORD_PAYLOAD_MAX};
-use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
+use nix::{sys::signal::Signal, unistd::Pid};
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
@@ -24,10 +25,6 @@ use tokio::{io::unix::AsyncFd, sync::oneshot, time::Instant};
 
 /// How long small output may wait for more of it.
 const JOIN_FOR: Duration = Duration::from_millis(1);
-/// Pending output that is passed on without waiting for more.
-const JOIN_BYTES: usize = 32 * 1024;
-/// A terminal gives no more at once, whatever is asked for (the line discipline's own buffer).
-const READ_BYTES: usize = 4096;
 /// A terminal that wrote nothing for so long is quiet: its screen is brought up to date and its prompt looked for.
 const QUIET_AFTER: Duration = Duration::from_millis(10);
 /// A program without marks or pattern has prompted when its cursor rests for so long.
@@ -80,9 +77,10 @@ struct Pump<'a> {
     agent: &'a Rc<Agent>,
     terminal: &'a Terminal,
     index: TerminalIndex,
+    /// Read, and not passed on: a keyframe is being drawn.
     pending: BytesMut,
-    /// When the oldest pending byte came.
-    since: Instant,
+    /// When what has gathered is taken unasked; none while the next byte is told at once.
+    look_at: Option<Instant>,
     passed_on: Instant,
     last_output_us: u64,
     spacing: Spacing,
@@ -113,7 +111,7 @@ impl<'a> Pump<'a> {
             terminal,
             index,
             pending: BytesMut::new(),
-            since: now,
+            look_at: None,
             passed_on: now,
             last_output_us: 0,
             spacing: Spacing::new(terminal.offset.get(), now),
@@ -155,64 +153,70 @@ impl<'a> Pump<'a> {
     /// From start to the exit status. Reading and typing go on side by side.
     async fn life(&mut self, exit: impl Future<Output = i32>, master: &AsyncFd<OwnedFd>) -> i32 {
         let (agent, terminal, index) = (self.agent, self.terminal, self.index);
+        let intake = match Intake::start(master.get_ref().as_fd()) {
+            Ok(intake) => intake,
+            Err(error) => {
+                agent.marker(index, &format!("cannot read the terminal: {error}"));
+                return CANNOT_START;
+            }
+        };
         self.ask_keyframe();
         tokio::select! {
-            status = self.output(exit, master) => status,
-            never = keys(agent, terminal, index, master) => never,
+            status = self.output(exit, master, &intake) => status,
+            never = keys(agent, terminal, index, master, &intake) => never,
         }
     }
 
-    async fn output(&mut self, exit: impl Future<Output = i32>, master: &AsyncFd<OwnedFd>) -> i32 {
+    async fn output(&mut self, exit: impl Future<Output = i32>, master: &AsyncFd<OwnedFd>, intake: &Intake) -> i32 {
         let mut exit = std::pin::pin!(exit);
         let (mut status, mut at_end) = (None, false);
         let mut last_news = Instant::now();
         loop {
             let room = if at_end { 0 } else { self.room() };
+            intake.allow(room);
             let drawing = self.keyframe.is_some();
-            let pass_on_at = (!self.pending.is_empty() && !drawing).then(|| self.since + JOIN_FOR);
+            let look_at = self.look_at.filter(|_| !at_end);
             let quiet_at = self.quiet_at();
             let give_up_at = (status.is_some() && room > 0).then(|| last_news + LINGER);
-            let deadline = [pass_on_at, quiet_at, give_up_at, self.terminal.credit_ends()]
+            let deadline = [look_at, quiet_at, give_up_at, self.terminal.credit_ends()]
                 .into_iter()
                 .flatten()
                 .min();
             tokio::select! {
                 () = self.terminal.wake.notified() => {
                     last_news = Instant::now();
+                    if self.terminal.resize.get().is_some() {
+                        // it comes after the output that came before it
+                        self.take(intake, false).await;
+                    }
                     self.resize(Some(master)).await;
                 }
-                ready = master.readable(), if room > 0 => {
-                    let Ok(mut ready) = ready else { return CANNOT_START };
-                    match ready.try_io(|fd| self.read(fd.get_ref(), room)) {
-                        Ok(Ok(drained)) => {
-                            last_news = Instant::now();
-                            if drained {
-                                ready.clear_ready();
-                            }
-                        }
-                        Ok(Err(_)) => {
-                            at_end = true;
-                            status = status.or(self.is_serial().then_some(HUNG_UP));
-                        }
-                        Err(_would_block) => {}
-                    }
-                    if !drawing && (self.pending.len() >= JOIN_BYTES || self.is_first_after_a_while()) {
-                        self.pass_on_until_keyframe().await;
+                () = intake.news(), if !at_end => {
+                    last_news = Instant::now();
+                    // before what has gathered is taken: nothing comes after the end
+                    let ended = intake.has_ended();
+                    self.take(intake, false).await;
+                    if ended {
+                        at_end = true;
+                        status = status.or(self.is_serial().then_some(HUNG_UP));
                     }
                 }
                 // reading goes on meanwhile
-                () = self.drawn(), if drawing => {}
+                () = self.drawn(), if drawing => self.pass_on_until_keyframe().await,
                 ended = &mut exit, if status.is_none() => {
                     status = Some(ended);
                     last_news = Instant::now();
                 }
                 () = sleep_until(deadline), if deadline.is_some() => {
                     let due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
-                    if due(pass_on_at) {
-                        self.pass_on_until_keyframe().await;
+                    if due(look_at) {
+                        if self.take(intake, true).await {
+                            last_news = Instant::now();
+                        }
                     } else if due(quiet_at) {
                         self.quiet().await;
                     } else if due(give_up_at) {
+                        self.take(intake, false).await;
                         at_end = true;
                     }
                 }
@@ -244,36 +248,19 @@ impl<'a> Pump<'a> {
         left.min(most.saturating_sub(self.pending.len()) as u64) as usize
     }
 
-    /// Reads all there is, up to `room`; true when there is no more for now. `WouldBlock` when there was nothing.
-    fn read(&mut self, master: &OwnedFd, room: usize) -> io::Result<bool> {
-        let before = self.pending.len();
-        if before == 0 {
-            self.since = Instant::now();
+    /// Takes what has gathered and passes it on; whether there was anything. With `settle`, silence ends the gathering.
+    async fn take(&mut self, intake: &Intake, settle: bool) -> bool {
+        let bytes = intake.take(settle);
+        let some = !bytes.is_empty();
+        // output that follows output gathers; the first after silence, or after a key, is told at once
+        self.look_at = (some || !settle).then(|| Instant::now() + JOIN_FOR);
+        if self.pending.is_empty() {
+            self.pending = bytes;
+        } else {
+            self.pending.extend_from_slice(&bytes);
         }
-        let mut at = before;
-        let outcome = loop {
-            if at == before + room {
-                break Ok(false);
-            }
-            self.pending.resize((at + READ_BYTES).min(before + room), 0);
-            match nix::unistd::read(master, &mut self.pending[at..]) {
-                Ok(0) => break Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-                Ok(n) => at += n,
-                Err(Errno::EINTR) => {}
-                Err(errno) => break Err(errno.into()),
-            }
-        };
-        self.pending.truncate(at);
-        match outcome {
-            // an error is met again by the next read, after these bytes
-            Err(e) if at > before => Ok(e.kind() == io::ErrorKind::WouldBlock),
-            other => other,
-        }
-    }
-
-    /// Output that comes after silence, or after a key, goes out at once.
-    fn is_first_after_a_while(&self) -> bool {
-        !self.pending.is_empty() && (self.terminal.typed.take() || self.passed_on.elapsed() > JOIN_FOR)
+        self.pass_on_until_keyframe().await;
+        some
     }
 
     /// All pending output becomes records, with the keyframes that are due between them.
@@ -436,7 +423,13 @@ impl<'a> Pump<'a> {
 }
 
 /// Types what waits, as fast as the terminal takes it. Never ends; dropped with the program.
-async fn keys(agent: &Agent, terminal: &Terminal, index: TerminalIndex, master: &AsyncFd<OwnedFd>) -> i32 {
+async fn keys(
+    agent: &Agent,
+    terminal: &Terminal,
+    index: TerminalIndex,
+    master: &AsyncFd<OwnedFd>,
+    intake: &Intake,
+) -> i32 {
     loop {
         let front = terminal.keys.borrow().front();
         let Some(bytes) = front else {
@@ -446,7 +439,8 @@ async fn keys(agent: &Agent, terminal: &Terminal, index: TerminalIndex, master: 
         let Ok(mut ready) = master.writable().await else {
             return std::future::pending().await;
         };
-        terminal.typed.set(true);
+        // what comes next may be its echo
+        intake.be_eager();
         if bytes.iter().any(|b| matches!(b, b'\r' | b'\n')) {
             terminal.entered.set(true);
         }
