@@ -240,7 +240,7 @@ mod tests {
         line.write_all(b"first").unwrap();
         assert_eq!(taken(&intake, 5).await, b"first");
         // nobody said that it was quiet since
-        line.write_all(&[b'x'; JOIN_BYTES - 1]).unwrap();
+        line.write_all(&vec![b'x'; JOIN_BYTES - 1]).unwrap();
         assert!(
             timeout(Duration::from_millis(50), intake.news()).await.is_err(),
             "it gathers"

@@ -144,7 +144,7 @@ async fn a_lab_that_writes_more_than_its_size_has_is_ended_for_it_and_its_neighb
             let (greedy, modest) = (started(rig, &*runtime).await, started(rig, &*runtime).await);
             let (.., limit_mib) = greedy.size.limits();
             // engines count lengths: a hole is as good as a gigabyte, and sooner there
-            rig.shell(modest.id, &format!("truncate -s {}M /lab/large", limit_mib - 1))
+            rig.shell(modest.id, &format!("truncate -s {}M /lab/large", limit_mib / 2))
                 .await;
             rig.shell(greedy.id, &format!("truncate -s {limit_mib}M /lab/too-large"))
                 .await;
