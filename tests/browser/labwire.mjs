@@ -170,6 +170,8 @@ export class Labwire {
       this.server.kill('SIGTERM');
       await gone;
     }
+    // labs outlive a server on purpose: child processes would run on for hours
+    if (this.boxes) this.cli('sandbox', 'clear', '--within', '20s');
     const left = execFileSync('docker', ['ps', '-aq', '--filter', `label=labwire.installation=${this.installation}`], { encoding: 'utf8' }).split('\n').filter(Boolean);
     if (left.length) execFileSync('docker', ['rm', '-f', '-v', ...left], { stdio: 'ignore' });
     const log = readFileSync(this.log, 'utf8');

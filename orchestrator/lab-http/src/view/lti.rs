@@ -179,7 +179,7 @@ pub struct AttemptView {
     pub detail: String,
     /// What to do about it.
     pub remedy: TextView,
-    /// The fifteen steps of LTI 1.3, where it failed in one of them.
+    /// The fifteen steps of LTI 1.3, where a launch by it failed in one of them.
     pub steps: Vec<LtiStepView>,
 }
 
@@ -193,7 +193,7 @@ pub struct LtiStepView {
 
 impl From<&Attempt> for AttemptView {
     fn from(a: &Attempt) -> Self {
-        let failed = usize::from(a.step);
+        let failed = a.failed_step().unwrap_or_default();
         let steps = (1..).zip(STEPS).map(|(n, (en, fr))| LtiStepView {
             text: text(en, fr),
             outcome: match n {

@@ -92,6 +92,20 @@ fn a_platform_that_cannot_be_asked_is_said_to_be_so_with_its_remedy_and_ends_wit
         "--plan",
         "QUALIFYING",
     ];
+    let added = ok(dir.path(), &add);
+    assert!(
+        added.contains("begins with http://") && !added.contains("ends with a slash"),
+        "{added}"
+    );
+    let slash = add.map(|word| {
+        if word == "https://lms.example.org" {
+            "https://lms.example.org/"
+        } else {
+            word
+        }
+    });
+    let added = ok(dir.path(), &slash);
+    assert!(added.contains("https://lms.example.org/ ends with a slash"), "{added}");
     ok(dir.path(), &add);
     let shown = ok(dir.path(), &["lti", "ls", "edx"]);
     for told in ["https://lms.example.org/auth", keys, token, "6f1c", "Deployment IDs"] {

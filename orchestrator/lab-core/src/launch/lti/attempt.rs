@@ -41,6 +41,20 @@ impl Attempt {
         self
     }
 
+    /// Which of the fifteen steps of LTI 1.3 failed; none of a launch by 1.1, which has not these, and none before the first.
+    pub fn failed_step(&self) -> Option<usize> {
+        (self.version == "1.3" && self.step > 0).then(|| usize::from(self.step))
+    }
+
+    /// What was tried, for a sentence: a platform that registers itself launches nothing.
+    pub fn what(&self) -> &'static str {
+        if self.code.starts_with("lti-register") {
+            "registration"
+        } else {
+            "launch"
+        }
+    }
+
     /// Whether it is of a registration, or was perhaps meant to be.
     pub fn concerns(&self, registration: &Registration) -> Option<Concern> {
         if let Some(id) = &self.registration {

@@ -226,7 +226,9 @@ pub fn registration_problem(r: &Registration) -> Option<String> {
                 addresses.push(("jwks-url", url));
             }
             if let Some((field, value)) = addresses.into_iter().find(|(_, value)| !is_address(value)) {
-                return Some(format!("{field} {value:?}: write an address that begins with https://"));
+                return Some(format!(
+                    "{field} {value:?}: write an address that begins with https://, whole and as the platform shows it"
+                ));
             }
             text_problem("client-id", client_id)
         }

@@ -58,7 +58,8 @@ pub const STEPS: [(&str, &str); 15] = [
 pub fn remedy(code: &str) -> (&'static str, &'static str) {
     let fault = Fault::ALL.iter().copied().find(|f| f.code() == code);
     let own = |fault| {
-        keys_remedy(fault)
+        person_remedy(fault)
+            .or_else(|| keys_remedy(fault))
             .or_else(|| register_remedy(fault))
             .or_else(|| pace_remedy(fault))
     };
@@ -96,6 +97,16 @@ pub fn remedy(code: &str) -> (&'static str, &'static str) {
         ),
         None => ("see the log of `labwire serve`", "voyez le journal de `labwire serve`"),
     }
+}
+
+/// Nobody can be told apart without an id.
+fn person_remedy(fault: Fault) -> Option<(&'static str, &'static str)> {
+    (fault == Fault::SubjectMissing).then_some((
+        "the platform must say who launches (`sub`, by LTI 1.1 `user_id`): let people sign in before they open the lab, and let the activity send \
+         their id; a preview in Studio sends none",
+        "la plateforme doit dire qui lance (`sub`, en LTI 1.1 `user_id`) : faites se connecter les personnes avant d’ouvrir le lab, et laissez \
+         l’activité envoyer leur identifiant ; un aperçu dans Studio n’en envoie pas",
+    ))
 }
 
 /// Keys that could not be had are mended elsewhere for each reason.

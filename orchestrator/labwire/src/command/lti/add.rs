@@ -155,6 +155,9 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
         None => SecretShown::Kept,
     };
     print!("{}", paste::text(config, &added.registration, lab.as_ref(), secret));
+    for doubt in doubts(&added.registration.kind) {
+        println!("\nLook again\n  {doubt}");
+    }
     if unplanned {
         println!(
             "\nNo plan\n  Who launches gets no lab time but by `labwire grant`, vouchers or orders; `labwire lti add {} … --plan PLAN` gives some.",
@@ -162,6 +165,41 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is possible, and seldom meant.
+fn doubts(kind: &Kind) -> Vec<String> {
+    let Kind::Platform {
+        issuer,
+        auth_url,
+        token_url,
+        jwks,
+        ..
+    } = kind
+    else {
+        return Vec::new();
+    };
+    let mut doubts = Vec::new();
+    if issuer.ends_with('/') {
+        doubts.push(format!(
+            "The issuer {issuer} ends with a slash. It must be letter by letter what the platform sends; Open edX and Moodle send none."
+        ));
+    }
+    let keys = match jwks {
+        Jwks::Url(url) => Some(url),
+        Jwks::Static(_) => None,
+    };
+    if [Some(issuer), Some(auth_url), Some(token_url), keys]
+        .into_iter()
+        .flatten()
+        .any(|url| url.starts_with("http://"))
+    {
+        doubts.push(
+            "An address begins with http://: what travels there can be read and changed on the way. Only for tests."
+                .to_owned(),
+        );
+    }
+    doubts
 }
 
 /// What is not given stays; `none` takes it away.

@@ -35,7 +35,10 @@ pub(super) async fn run(config: &Config, args: TestArgs) -> Result<ExitCode> {
         print!("{}", refused(last, None));
         if let Some(id) = &last.registration {
             println!("{}", since(store.lti_launched_at(id).await?, Some(last.at)));
-            println!("`labwire lti test {id}` tries the registration");
+            // of one that registers itself there may be none yet
+            if store.lti_registration_get(id).await?.is_some() {
+                println!("`labwire lti test {id}` tries the registration");
+            }
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -108,11 +111,12 @@ fn refused(attempt: &Attempt, concern: Option<Concern>) -> String {
         (None, _, None) => "an unknown platform".into(),
     };
     let mut text = format!(
-        "{}: a launch of {whose} by LTI {} was refused\n\n",
-        attempt.at, attempt.version
+        "{}: a {} of {whose} by LTI {} was refused\n\n",
+        attempt.at,
+        attempt.what(),
+        attempt.version
     );
-    let failed = usize::from(attempt.step);
-    if failed > 0 {
+    if let Some(failed) = attempt.failed_step() {
         for (n, (step, _)) in (1..).zip(STEPS) {
             let sign = match n {
                 n if n < failed => "passed",
@@ -152,6 +156,22 @@ fn trials(all: &[Trial]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_are_of_launches_by_the_version_that_has_them_and_what_registers_itself_launched_nothing() {
+        let mut by_1_3 = attempt(1, Some("edx"), "https://lms.example.org");
+        (by_1_3.code, by_1_3.step) = ("lti-subject-missing".into(), 13);
+        assert!(refused(&by_1_3, None).contains("FAILED  13"));
+        let by_1_1 = Attempt {
+            version: "1.1".into(),
+            ..by_1_3.clone()
+        };
+        let told = refused(&by_1_1, None);
+        assert!(!told.contains("passed") && !told.contains("FAILED"), "{told}");
+        assert!(told.contains("user_id"), "{told}");
+        by_1_3.code = "lti-register-closed".into();
+        assert!(refused(&by_1_3, None).contains("a registration of edx"));
+    }
 
     fn attempt(secs: i64, registration: Option<&str>, platform: &str) -> Attempt {
         Attempt {
