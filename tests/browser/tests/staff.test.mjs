@@ -31,8 +31,8 @@ before(async () => {
 });
 after(async () => {
   provider?.stdin.end();
-  rmSync(secret, { force: true });
   await labwire?.stop();
+  rmSync(secret, { force: true });
 });
 
 /** Through the provider's own forms, by keyboard. */
