@@ -11,6 +11,7 @@
 //! ```
 
 use bytes::BytesMut;
+use lab_core::limits::RECORD_PAYLOAD_MAX;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -24,8 +25,8 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Gathered output of which the pump is told, though it asked for none.
-const JOIN_BYTES: usize = 32 * 1024;
+/// Gathered output of which the pump is told, though it asked for none: as much as a record has.
+const JOIN_BYTES: usize = RECORD_PAYLOAD_MAX;
 /// A terminal gives no more at once, whatever is asked for (the line discipline's own buffer).
 const READ_BYTES: usize = 4096;
 /// A read of so much is of a flood: the next piece is there before a thread that sleeps is woken.

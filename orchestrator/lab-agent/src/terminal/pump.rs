@@ -32,9 +32,9 @@ const RESTS_AFTER: Duration = Duration::from_millis(150);
 /// After a program's end its terminal is read until it is at its end, but no longer than this when something else
 /// still holds it open.
 const LINGER: Duration = Duration::from_millis(100);
-/// Output read while a keyframe is drawn, which takes some milliseconds: at the kernel's 65 MB/s these are 4 ms in which the
-/// program is not held up.
-const DRAWING_BYTES: usize = 256 * 1024;
+/// Output that may be read and not passed on: at the kernel's 65 MB/s these are 4 ms in which the program is not held up, while a keyframe is drawn,
+/// or what came before is passed on.
+const GATHERED_BYTES_MAX: usize = 256 * 1024;
 /// Status of a program that could not be started, as shells say it.
 const CANNOT_START: i32 = 127;
 /// Status of a serial line whose machine was switched off.
@@ -147,7 +147,7 @@ impl<'a> Pump<'a> {
         let command = process::command(&self.agent.options, &self.agent.spec.env, &self.terminal.spec.command)?;
         let (pid, master) = sys::open_pty(cols, rows)?.spawn(command)?;
         self.agent.remember_group(pid, Signal::SIGHUP);
-        Ok((pid, sys::polled(master)?))
+        Ok((pid, sys::polled_for_writing(master)?))
     }
 
     /// From start to the exit status. Reading and typing go on side by side.
@@ -240,12 +240,8 @@ impl<'a> Pump<'a> {
         if self.agent.frozen.get() || !self.agent.journal.borrow().takes_output() {
             return 0;
         }
-        let most = match self.keyframe {
-            Some(_) => DRAWING_BYTES,
-            None => RECORD_PAYLOAD_MAX,
-        };
         let left = self.terminal.credit_left().saturating_sub(self.pending.len() as u64);
-        left.min(most.saturating_sub(self.pending.len()) as u64) as usize
+        left.min(GATHERED_BYTES_MAX.saturating_sub(self.pending.len()) as u64) as usize
     }
 
     /// Takes what has gathered and passes it on; whether there was anything. With `settle`, silence ends the gathering.

@@ -30,5 +30,5 @@ pub async fn taken(options: &RunOptions, socket: &str) -> AsyncFd<OwnedFd> {
 async fn take(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
     let line = OwnedFd::from(UnixStream::connect(path).await?.into_std()?);
     sys::nonblocking(line.as_fd())?;
-    sys::polled(line)
+    sys::polled_for_writing(line)
 }

@@ -35,8 +35,9 @@ use crate::{Ports, tasks::part_of};
 
 type Socket = WebSocketStream<Compat<Box<dyn ByteStream>>>;
 
-/// Read buffer of the line: an idle session keeps so much; a longer message grows it for as long as it takes.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Read buffer of the line, and the most that is read at once: an idle session keeps so much (500 of them 8 MiB), and a longer message grows it for
+/// as long as it takes. A flood's 64 KiB are four reads.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
 
 /// What the hub hears.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use super::{
     attachment::{Attachment, AttachmentId, Phase, View},
     console::Console,
     hub::Hub,
+    limits::CREDIT_STEPS,
     ring::Ring,
 };
 use lab_core::{
@@ -287,7 +288,10 @@ impl Hub {
             None if self.absent.get(&terminal).is_some_and(|a| a.writer == writer) => return,
             None => u64::MAX,
         };
-        if limit != c.credit && self.link.is_up() {
+        // less than before is told at once; a little more is not worth waking the agent for
+        let step = view.map_or(0, |v| v.window_bytes() / CREDIT_STEPS);
+        let is_news = limit != c.credit && (limit < c.credit || limit - c.credit >= step);
+        if is_news && self.link.is_up() {
             c.credit = limit;
             self.link.frame(&AgentFrame::Credit {
                 terminal,

@@ -1,5 +1,6 @@
 //! From the agent's frames to records, and to whole-record bytes for the recorder.
 
+use super::limits::TAKEN_STEP_BYTES;
 use bytes::Bytes;
 use lab_core::journal::{Decoder, JournalError, Record};
 use std::collections::VecDeque;
@@ -11,6 +12,8 @@ pub(super) struct JournalReader {
     /// Bytes as they came, after the last whole record that was handed on.
     raw: VecDeque<Bytes>,
     raw_start: u64,
+    /// How far the agent was told that its bytes were taken, over this connection.
+    told: Option<u64>,
     /// Everything below was seen before this connection, or is history: only screens care for it.
     pub live: u64,
     /// The journal's end when the connection began: the welcome's state contains everything below.
@@ -33,6 +36,19 @@ impl JournalReader {
     pub fn reset(&mut self) {
         self.decoder = None;
         self.raw.clear();
+        self.told = None;
+    }
+
+    /// Whether the agent is to be told that everything below `end` was taken: after the first bytes of a connection, and then after every
+    /// [`TAKEN_STEP_BYTES`].
+    pub fn taken_is_news(&mut self, end: u64) -> bool {
+        let is_news = self
+            .told
+            .is_none_or(|told| end.saturating_sub(told) >= TAKEN_STEP_BYTES);
+        if is_news {
+            self.told = Some(end);
+        }
+        is_news
     }
 
     /// Offset after the last whole record, 0 before the first.

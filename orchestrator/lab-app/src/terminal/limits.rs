@@ -1,5 +1,6 @@
 //! Bounds of one hub, with their arithmetic.
 
+use lab_core::limits::FOLLOW_WINDOW_BYTES;
 use std::time::Duration;
 
 /// Tabs of a session's own learner: its lab in three windows on four screens, and a third of that left by a network that changed. A further one
@@ -37,6 +38,13 @@ pub const INPUT_WAITING_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes queued towards the agent above which browsers are not read: the same four messages.
 pub const LINK_QUEUE_BYTES: usize = 256 * 1024;
+
+/// The agent is told how far its terminals may run when that is by this part of the window more: in a flood every eighth of 512 KiB, which is every
+/// second frame; what it may write meanwhile is never less than seven eighths.
+pub const CREDIT_STEPS: u64 = 8;
+
+/// The agent is told how far its journal was taken after so many bytes: a sixteenth of what it may send untold.
+pub const TAKEN_STEP_BYTES: u64 = FOLLOW_WINDOW_BYTES / 16;
 
 /// In-order notices (sizes, exits) kept per terminal for readers that are behind.
 pub const MARKS_MAX: usize = 256;

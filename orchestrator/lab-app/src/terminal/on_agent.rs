@@ -224,7 +224,9 @@ impl Hub {
         {
             self.feed.push_back(Feed::Ended(end));
         }
-        self.link.frame(&AgentFrame::Taken { offset: end });
+        if self.reader.taken_is_news(end) {
+            self.link.frame(&AgentFrame::Taken { offset: end });
+        }
         self.status.send_modify(|s| s.last_us = s.last_us.max(last_us));
         self.refilled_up_to(self.reader.offset());
         for terminal in touched {
