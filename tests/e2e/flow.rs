@@ -140,17 +140,17 @@ async fn a_teacher_watches_live_is_named_to_the_learner_and_cannot_type_unasked(
     let watch = Tab::open(&teacher, &session, Pace::Fast).await?;
     watch.ready(20).await?;
     watch.attach(SH, false).await?;
-    tab.message("the learner sees who watches", 5, |m| match m {
+    tab.message("the learner sees who watches", 20, |m| match m {
         ToBrowser::Viewers { viewers } => viewers.iter().any(|v| v.name == "Prof. Curie").then_some(()),
         _ => None,
     })
     .await?;
     tab.type_text(SH, "echo seen-$((1+1))\r").await?;
-    watch.shows(SH, "seen-2", 5).await?;
+    watch.shows(SH, "seen-2", 20).await?;
 
     watch.input(SH, "echo intruder\r").await?;
     tab.type_text(SH, "echo done-$((2+2))\r").await?;
-    tab.shows(SH, "done-4", 5).await?;
+    tab.shows(SH, "done-4", 20).await?;
     ensure!(
         !String::from_utf8_lossy(&tab.view(SH).bytes).contains("intruder"),
         "a viewer typed"
@@ -163,7 +163,7 @@ async fn a_teacher_watches_live_is_named_to_the_learner_and_cannot_type_unasked(
             take: true,
         })
         .await?;
-    tab.message("the learner is told who types", 5, |m| match m {
+    tab.message("the learner is told who types", 20, |m| match m {
         ToBrowser::Seat { seat, .. } => (seat.holder == "other" && seat.name == "Prof. Curie").then_some(()),
         _ => None,
     })
@@ -174,7 +174,7 @@ async fn a_teacher_watches_live_is_named_to_the_learner_and_cannot_type_unasked(
         take: true,
     })
     .await?;
-    tab.message_since(start, "the learner has the seat again", 5, |m| match m {
+    tab.message_since(start, "the learner has the seat again", 20, |m| match m {
         ToBrowser::Seat { seat, .. } => (seat.holder == "you").then_some(()),
         _ => None,
     })

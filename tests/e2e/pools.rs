@@ -172,7 +172,6 @@ async fn twenty_clicks_on_a_warm_lab_each_get_a_fresh_one_at_once_and_pay_from_t
             let text = String::from_utf8_lossy(&tab.view(SH).bytes).into_owned();
             ensure!(!text.contains("mine"), "somebody else's file: {text}");
         }
-        let used = clicked.elapsed();
         api.post(&format!("/sessions/{session}/stop"), &json!({})).await?;
         let over = eventually("the session is settled", SOON, || async {
             let view = api.get(&format!("/sessions/{session}")).await?;
@@ -181,7 +180,8 @@ async fn twenty_clicks_on_a_warm_lab_each_get_a_fresh_one_at_once_and_pay_from_t
         .await?;
         let billed = over["billed_secs"].as_u64().context("a number")?;
         // the stop itself takes a moment, and its seconds count
-        ensure!(billed <= used.as_secs() + 3, "{billed} s billed for {used:?}");
+        let used = clicked.elapsed();
+        ensure!(billed <= used.as_secs() + 1, "{billed} s billed for {used:?}");
     }
     took.sort_unstable();
     let p95 = took[CLICKS * 95 / 100 - 1];
@@ -190,8 +190,7 @@ async fn twenty_clicks_on_a_warm_lab_each_get_a_fresh_one_at_once_and_pay_from_t
         took[CLICKS / 2],
         took[CLICKS - 1]
     );
-    // the promise of 0.5 s is measured by the bench, on a release build; a cold one takes three times this
-    ensure!(p95 < Duration::from_secs(2), "{took:?}");
+    // the promise of 0.5 s is measured by the bench; that each was served warm, by what is counted
     ensure!(metric(&server, "labwire_pool_claims_total{outcome=\"warm\"}").await? == CLICKS.to_string());
     ensure!(metric(&server, "labwire_pool_claims_total{outcome=\"cold\"}").await? == "0");
     ready(&operations, 2).await?;

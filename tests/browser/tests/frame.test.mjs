@@ -102,7 +102,11 @@ test('a click in a course of another site ends in a terminal that works, in the 
   await works(framed(page, 'left'), 6, 7);
   await labwire.shot(page, 'frame');
   assert.equal(new URL(framed(page, 'left').url()).origin, labwire.url);
-  await framed(page, 'left').evaluate(() => location.reload());
+  await framed(page, 'left').evaluate(() => {
+    globalThis.before = true;
+    location.reload();
+  });
+  await framed(page, 'left').waitForFunction(() => !globalThis.before);
   await works(framed(page, 'left'), 5, 7);
   await page.close();
 });

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { eventually, Labwire } from '../labwire.mjs';
-import { barriers, enter, part } from '../pages.mjs';
+import { barriers, enter, part, READY_WITHIN_MS } from '../pages.mjs';
 
 let labwire;
 let emilie;
@@ -91,7 +91,7 @@ test('on a phone, the word that most of the time is used leaves the title its ro
   labwire.cli('grant', '--learner', 'phone', '--course', 'net', '--plan', 'QUALIFYING', '--seconds', '150');
   const page = await labwire.tab({ width: 360, height: 740 });
   await page.goto(labwire.link('--learner', 'phone', '--name', 'Phone', '--lab', 'static-routes'));
-  await part(page, 'workbench').waitFor();
+  await part(page, 'workbench').waitFor({ timeout: READY_WITHIN_MS });
   const spent = part(page, 'time-spent');
   await spent.waitFor({ timeout: 150_000 });
   await labwire.shot(page, 'phone-time-spent');

@@ -20,7 +20,7 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
 /// Everything a test waits for comes within this, or the test fails.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_mins(1);
 /// The learner's tab in every test.
 pub const WRITER: u64 = u64::MAX - 5;
 

@@ -151,7 +151,7 @@ async fn a_shells_commands_are_told_with_status_and_time() {
 
 #[tokio::test]
 async fn a_routers_commands_are_found_by_its_prompt() {
-    let router = r#"while IFS= read -e -p 'r1# ' line; do sleep 0.05; echo "did $line"; done"#;
+    let router = r#"while IFS= read -e -p 'r1# ' line; do sleep 2; echo "did $line"; done"#;
     let sandbox = Sandbox::start(&spec(
         TerminalKind::Router,
         &["/bin/bash", "-c", router],
@@ -170,5 +170,6 @@ async fn a_routers_commands_are_found_by_its_prompt() {
         unreachable!()
     };
     assert_eq!(command.text, "show ip route");
-    assert!((40_000..5_000_000).contains(&command.took_us.unwrap()), "{command:?}");
+    // from when its echo was read to when its answer was: a process that stands still reads the echo late
+    assert!((100_000..60_000_000).contains(&command.took_us.unwrap()), "{command:?}");
 }

@@ -158,35 +158,42 @@ async fn a_snapshot_and_what_follows_it_is_the_whole_screen() {
 
 #[tokio::test]
 async fn a_flood_follows_credit_and_control_c_works_under_it() {
-    let sandbox = Sandbox::start(&script("stty -echo; trap 'echo INTERRUPTED; exec sleep 100' INT; yes"));
+    // the limit is there before the flood is: without one a flood goes as far as the journal lets it
+    let flood = "stty -echo; trap 'echo INTERRUPTED; exec sleep 100' INT; echo READY; read go; yes";
+    let sandbox = Sandbox::start(&script(flood));
     let mut client = sandbox.follow().await;
     client.seat(WRITER, "learner").await;
-    client.until(|c| c.output_len() > 100_000).await;
-    let limit = client.output_len() + 2_000_000;
+    let limit = 2_000_000;
     client.credit(limit).await;
+    client.until(|c| c.tail(200).ends_with(b"READY\r\n")).await;
+    client.key(1, b"\r").await;
     client.until(|c| c.output_len() == limit).await;
     let more = tokio::time::timeout(Duration::from_millis(300), client.until(|c| c.output_len() > limit)).await;
     assert!(more.is_err(), "output went past the credit");
     client.credit(limit + 50_000).await;
     client.until(|c| c.output_len() == limit + 50_000).await;
-    client.credit(u64::MAX).await;
+    // less than the journal takes before a recorder has it: what comes after the flood must find room
+    client.credit(30_000_000).await;
     client
         .until(|c| c.refused.is_empty() && c.output_len() > limit + 1_000_000)
         .await;
-    client.key(1, b"\x03").await;
+    client.key(2, b"\x03").await;
+    client.credit(u64::MAX).await;
     let stopped = tokio::time::timeout(SOON, client.until(|c| c.tail(200).ends_with(b"INTERRUPTED\r\n"))).await;
     assert!(stopped.is_ok());
 }
 
 #[tokio::test]
 async fn credit_outlives_its_connection_and_then_ends() {
-    let sandbox = Sandbox::start(&script("yes"));
+    let sandbox = Sandbox::start(&script("echo READY; read go; yes"));
     let mut watcher = sandbox.follow().await;
     let mut learner = sandbox.connect().await;
     learner.seat(WRITER, "learner").await;
     watcher.record(|e| matches!(e, Event::Seat(_))).await;
-    let limit = watcher.output_len() + 3_000_000;
+    let limit = 3_000_000;
     learner.credit(limit).await;
+    watcher.until(|c| c.tail(200).ends_with(b"READY\r\n")).await;
+    learner.key(1, b"\r").await;
     watcher.until(|c| c.output_len() == limit).await;
     drop(learner);
     let more = tokio::time::timeout(Duration::from_secs(1), watcher.until(|c| c.output_len() > limit)).await;

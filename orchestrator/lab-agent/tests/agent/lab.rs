@@ -35,17 +35,15 @@ async fn a_lab_is_ready_when_its_ready_passes_and_its_terminal_prompts() {
         .position(|r| matches!(r.event, Event::Output(_)))
         .unwrap();
     assert!(client.records[output].time_us <= ready.time_us, "the prompt came first");
-    assert_eq!(
-        sandbox.connect().await.welcome.unwrap().ready_us.map(|t| t / 1_000_000),
-        Some(ready.time_us / 1_000_000)
-    );
+    let told = sandbox.connect().await.welcome.unwrap().ready_us.unwrap();
+    assert!(told.abs_diff(ready.time_us) < 1_000_000, "{told} and {}", ready.time_us);
 }
 
 #[tokio::test]
 async fn a_lab_that_does_not_become_ready_says_why() {
     let mut slow = script("true");
     slow.ready = vec!["/bin/sh".into(), "-c".into(), "echo no neighbour; exit 3".into()];
-    slow.ready_within_ms = 200;
+    slow.ready_within_ms = 3000;
     let mut broken = script("true");
     broken.start = vec!["/bin/sh".into(), "-c".into(), "echo bad topology >&2; exit 4".into()];
     broken.ready = vec!["/bin/false".into()];
@@ -95,7 +93,7 @@ async fn checks_pass_fail_and_are_killed_when_they_take_too_long() {
     lab.checks = vec![
         check("good", "echo fine", 5000),
         check("bad", "echo out; echo err >&2; exit 2", 5000),
-        check("slow", "echo begun; sleep 100 & sleep 100", 200),
+        check("slow", "echo begun; sleep 100 & sleep 100", 2000),
         check("loud", "head -c 100000 /dev/zero | tr '\\0' x", 5000),
     ];
     let sandbox = Sandbox::start(&lab);
@@ -131,7 +129,7 @@ async fn checks_pass_fail_and_are_killed_when_they_take_too_long() {
     assert_eq!(outcomes[0], ("good".into(), true, 3, "fine\n".into()));
     assert_eq!(outcomes[1], ("bad".into(), false, 0, "out\nerr\n".into()));
     assert!(
-        !outcomes[2].1 && outcomes[2].3.starts_with("no result within 200 ms\nbegun"),
+        !outcomes[2].1 && outcomes[2].3.starts_with("no result within 2000 ms\nbegun"),
         "{:?}",
         outcomes[2]
     );

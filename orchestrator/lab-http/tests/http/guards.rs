@@ -84,6 +84,8 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
         (post.clone(), "/lti/launch", None),
         (get.clone(), "/lti/labs/{lab}", None),
         (post.clone(), "/lti/labs/{lab}", None),
+        (get.clone(), "/lti/{*address}", None),
+        (post.clone(), "/lti/{*address}", None),
         (post.clone(), "/lti/choose", None),
         (get.clone(), "/lti/choose.js", None),
         (get.clone(), "/lti/register", None),
@@ -100,6 +102,7 @@ fn allowed() -> Vec<(Method, &'static str, Option<&'static [Role]>)> {
 fn address(path: &str, session: &str) -> String {
     path.replace("{id}", if path.contains("/labs/") { "ping" } else { session })
         .replace("{lab}", "ping")
+        .replace("{*address}", "labs/ping/")
 }
 
 #[tokio::test]

@@ -33,7 +33,8 @@ fn every_route_is_described_and_nothing_else_is() {
         .collect();
     let routed: BTreeSet<_> = lab_http::routes()
         .into_iter()
-        .map(|(m, path, _)| (m.to_string(), path.to_owned()))
+        // a description has no word for "and everything below"
+        .map(|(m, path, _)| (m.to_string(), path.replace("{*", "{")))
         .collect();
     assert_eq!(described, routed);
 }

@@ -2,15 +2,18 @@
 
 use super::{
     faults::Faults,
-    rig::{Rig, SOON, idle, with_rig},
+    rig::{LEASE, Rig, SOON, idle, with_rig},
 };
 use k8s_openapi::api::{
     coordination::v1::Lease,
     core::v1::{Pod, Secret},
 };
 use kube::{ResourceExt, runtime::wait::await_condition};
-use lab_runtime_kubernetes::api::{LabSandbox, SECRET_CERTIFICATE, client_secret_name};
-use std::sync::Arc;
+use lab_runtime_kubernetes::{
+    api::{LabSandbox, SECRET_CERTIFICATE, client_secret_name},
+    controller::{ControllerSettings, LeaseTimes},
+};
+use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
 /// Waits until this controller leads.
@@ -27,9 +30,17 @@ async fn until_leads(rig: &Rig, identity: &'static str) {
 #[tokio::test]
 async fn one_of_two_leads_and_the_other_takes_over() {
     with_rig("two", |rig| async move {
-        let a = rig.controller("a").await;
+        // longer than this process may stand still: a lease that ran out is rightly taken over
+        let patient = |identity| ControllerSettings {
+            lease: LeaseTimes {
+                duration: Duration::from_secs(20),
+                ..LEASE
+            },
+            ..rig.settings(identity)
+        };
+        let a = rig.controller_with(patient("a"), Faults::none()).await;
         until_leads(&rig, "a").await;
-        let b = rig.controller("b").await;
+        let b = rig.controller_with(patient("b"), Faults::none()).await;
         let first = rig.ask(&idle()).await;
         rig.until_phase(&first, "Running", None).await;
         assert!(a.requests() > 0);

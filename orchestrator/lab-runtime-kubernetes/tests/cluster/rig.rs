@@ -312,6 +312,25 @@ impl Rig {
         events.into_iter().map(told).collect()
     }
 
+    /// An object is told of after its status is written: waits until all of these are.
+    pub async fn until_told(&self, name: &str, reasons: &[&str]) {
+        let told = async {
+            loop {
+                let events = self.events(name).await;
+                if reasons.iter().all(|reason| events.iter().any(|(r, _)| r == reason)) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let told = tokio::time::timeout(SOON, told).await;
+        assert!(
+            told.is_ok(),
+            "not told of {name}: {reasons:?}; {:?}",
+            self.events(name).await
+        );
+    }
+
     /// What a person would ask for first.
     async fn explain(&self) {
         eprintln!("--- what is in {}", self.namespace);

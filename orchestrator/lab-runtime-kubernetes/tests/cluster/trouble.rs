@@ -27,12 +27,7 @@ async fn an_image_that_is_not_there_is_said() {
         let object = rig.until_phase(&name, "Pending", Some("ImageMissing")).await;
         let message = object.status.unwrap().message.unwrap();
         assert!(message.contains("there-is-none"), "{message}");
-        assert!(
-            rig.events(&name)
-                .await
-                .iter()
-                .any(|(reason, _)| reason == "ImageMissing")
-        );
+        rig.until_told(&name, &["ImageMissing"]).await;
         rig.drop_sandbox(&name).await;
         rig.until_nothing_is_left().await;
         controller.stop().await;

@@ -214,6 +214,24 @@ fn lab_time_is_given_in_decimal_hours_that_are_whole_seconds() {
 }
 
 #[test]
+fn an_export_that_cannot_be_is_refused_with_what_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let export = |more: &[&str]| {
+        let session = "0199f1c2-7b1e-7c3a-9d55-8f1d0c6b2a11";
+        fails(
+            dir.path(),
+            &[&["recording", "export", session, "--format"][..], more].concat(),
+        )
+    };
+    assert!(export(&["gif"]).contains("asciicast-v3, text or journal"));
+    assert!(export(&["journal", "--terminal", "r1"]).contains("leave it out"));
+    // of a session that is not here, by all formats
+    for format in ["journal", "text"] {
+        assert!(export(&[format]).contains("not there"), "{format}");
+    }
+}
+
+#[test]
 fn a_report_of_nobody_and_nothing_is_refused_with_the_nearest_name() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

@@ -148,6 +148,42 @@ fn a_registration_is_removed_only_with_a_yes_and_comes_back_with_its_limits() {
 }
 
 #[test]
+fn what_of_an_agreement_is_not_given_again_stays_and_none_takes_it_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let add = |more: &[&str]| {
+        ok(dir.path(), &[&["lti", "add", "fun", "--key", "imt"][..], more].concat());
+        ok(dir.path(), &["lti", "ls", "fun"])
+    };
+    add(&["--may-ask", "QUALIFYING", "--hours-max", "100"]);
+    let more = add(&["--grants-max", "30"]);
+    for stays in ["QUALIFYING", "0/30 grants", "100 h"] {
+        assert!(more.contains(stays), "{stays}: {more}");
+    }
+    let less = add(&["--may-ask", "none", "--hours-max", "none"]);
+    assert!(
+        less.contains("0/30 grants") && !less.contains("100 h") && !less.contains("QUALIFYING"),
+        "{less}"
+    );
+    let wrong = fails(dir.path(), &["lti", "add", "fun", "--key", "imt", "--grants-max", "0"]);
+    assert!(wrong.contains("1000000, or none"), "{wrong}");
+}
+
+#[test]
+fn lab_time_for_a_course_that_nobody_launches_is_told_before_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let course = "lms.example.org#course-v1:IMT+NET101";
+    ok(dir.path(), &["course", "add", course, "--title", "Réseaux"]);
+    let give = ["grant", "--learner", "ada", "--plan", "QUALIFYING", "--course"];
+    let cut = fails(dir.path(), &[&give[..], &["course-v1:IMT+NET101"]].concat());
+    assert!(cut.contains(&format!("is {course} meant?")), "{cut}");
+    ok(dir.path(), &[&give[..], &[course]].concat());
+    ok(
+        dir.path(),
+        &[&give[..], &["course-v1:IMT+NET101", "--new-course"]].concat(),
+    );
+}
+
+#[test]
 fn a_slip_in_a_name_is_refused_with_what_was_meant_and_a_new_name_is_not() {
     let dir = tempfile::tempdir().unwrap();
     ok(dir.path(), &["course", "add", "net", "--title", "Réseaux"]);

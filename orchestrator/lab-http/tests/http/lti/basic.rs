@@ -47,6 +47,23 @@ async fn what_oauthlib_and_open_edx_sign_signs_in() {
 }
 
 #[tokio::test]
+async fn a_launch_beside_our_addresses_is_told_to_whose_it_is_and_a_slash_too_much_is_none() {
+    let lms = lms().await;
+    for beside in ["/lti/lab/ping", "/lti/labs/a/b", "/lti/labs/"] {
+        assert_refused(&lms.post(beside, "", forms::LEARNER).await, "lti-target-foreign");
+        let kept = lms.kit.store.lti_attempt_list().await.unwrap().remove(0);
+        assert_eq!(kept.registration.unwrap().0, "fun", "{beside}");
+        assert!(kept.detail.contains("/lti/labs/<lab>"), "{}", kept.detail);
+        assert_refused(&lms.kit.get(beside, None).await, "lti-opened-by-hand");
+    }
+    // it was signed for another address: the answer is about that, and not that there is nothing here
+    assert_refused(
+        &lms.post("/lti/labs/ping/", "", forms::LEARNER).await,
+        "lti-oauth-signature",
+    );
+}
+
+#[tokio::test]
 async fn a_learner_without_a_plan_of_the_registration_needs_a_grant() {
     let lms = lms().await;
     let signed = lms.sign_in(&lms.post(LAB, "", forms::LEARNER).await).await;

@@ -104,6 +104,14 @@ async fn a_plan_that_is_not_offered_gives_nothing_and_says_so() {
     );
     let source = registration("edx", "client-1").source();
     assert_eq!(lms.kit.store.giver_get(&source).await.unwrap().unwrap().given.grants, 0);
+    // a slip is told to who runs the registration, once, and what was probably meant
+    for _ in 0..2 {
+        refusal(&click(&lms, "ada", Some("QUALIFING")).await);
+    }
+    let noted = lms.kit.store.lti_attempt_list().await.unwrap();
+    let slips: Vec<_> = noted.iter().filter(|a| a.detail.contains("QUALIFYING")).collect();
+    assert_eq!(slips.len(), 1, "{noted:?}");
+    assert!(slips[0].is_note() && slips[0].registration.as_ref().unwrap().0 == "edx");
 }
 
 #[tokio::test]

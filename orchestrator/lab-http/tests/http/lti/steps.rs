@@ -7,7 +7,7 @@ use super::{
 use axum::http::StatusCode;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use lab_core::port::{Clock, LtiStore};
+use lab_core::port::{Clock, LtiStore, Store};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -225,6 +225,27 @@ async fn an_initiation_must_be_whole_of_a_registered_platform_and_for_us() {
     assert_refused(&unknown, "lti-platform-unknown");
     let foreign = format!("/lti/login?iss={ISSUER}&login_hint=u&target_link_uri=https://evil.example/lti/labs/ping");
     assert_refused(&lms.kit.get(&foreign, None).await, "lti-target-foreign");
+    let kept = lms.kit.store.lti_attempt_list().await.unwrap().remove(0);
+    assert_eq!(
+        kept.registration.unwrap().0,
+        "edx",
+        "it is told to whose it is: {}",
+        kept.detail
+    );
+    // off by a slash, or by the client id: told which registration it nearly was
+    for near in [
+        format!("iss={ISSUER}/&client_id=client-1"),
+        format!("iss={ISSUER}&client_id=client-2"),
+    ] {
+        let at = format!("/lti/login?{near}&login_hint=u&target_link_uri=http://localhost:8080/lti/launch");
+        assert_refused(&lms.kit.get(&at, None).await, "lti-platform-unknown");
+        let kept = lms.kit.store.lti_attempt_list().await.unwrap().remove(0);
+        assert!(
+            kept.registration.is_none() && kept.detail.contains("the registration edx has"),
+            "{}",
+            kept.detail
+        );
+    }
     assert_refused(&lms.kit.get("/lti/login?iss=x", None).await, "lti-parameter-missing");
     assert_refused(&lms.kit.get("/lti/login?iss=%ff", None).await, "lti-form-unreadable");
     let long = "x".repeat(5000);
@@ -260,4 +281,18 @@ async fn a_form_of_ten_megabytes_is_a_page_too() {
         .await;
     assert_refused(&page, "lti-form-unreadable");
     assert_eq!(page.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_platform_that_names_no_course_has_one_that_bears_its_own_name() {
+    let lms = Lms::new().await;
+    let launched = lms
+        .launch(|claims| {
+            claims.as_object_mut().unwrap().remove(&format!("{CLAIM}context"));
+        })
+        .await;
+    let signed = lms.sign_in(&launched).await;
+    let courses = lms.kit.store.course_list().await.unwrap();
+    let course = courses.iter().find(|c| signed["login"]["course"] == json!(c.id));
+    assert_eq!(course.unwrap().title, "lms.example.org");
 }
