@@ -22,7 +22,7 @@ use utoipa::{
         api::operations::overview, api::pool::list, api::pool::queue, api::operations::pause, api::operations::resume,
         api::accounts::show, api::accounts::statement,
         api::course::people, api::lti::overview, api::lti::add, api::lti::guides, api::lti::invite, api::lti::approve, api::lti::reject,
-        lti::login, lti::login_form, lti::launch_by_hand, lti::launch, lti::by_hand, lti::launch_lab, lti::jwks, lti::storage,
+        lti::login, lti::login_form, lti::launch_by_hand, lti::launch, lti::by_hand, lti::launch_lab, lti::launch_beside, lti::beside_by_hand, lti::jwks, lti::storage,
         lti::choose, lti::choose_script, lti::register, lti::register_script,
         api::progress::show, api::indicators::show, api::indicators::rule, api::enrolment::batches, api::enrolment::make, api::enrolment::revoke, api::enrolment::redeem_for,
         api::enrolment::grants,
@@ -44,7 +44,7 @@ impl Modify for Bearer {
     }
 }
 
-/// The OpenAPI document, indented, with a line end; what `labwire openapi` prints and the page's client is made from.
+/// The OpenAPI document, indented, with a line end; what `/openapi.json` shows and the page's client is made from.
 ///
 /// # Panics
 /// Never: the document has string keys and finite numbers only.

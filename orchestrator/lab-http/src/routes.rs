@@ -151,6 +151,9 @@ fn doors() -> Vec<Route> {
         post("/lti/launch", Who::Anyone, lti::launch),
         get("/lti/labs/{lab}", Who::Anyone, lti::by_hand),
         post("/lti/labs/{lab}", Who::Anyone, lti::launch_lab),
+        // a slash or a slip beside these
+        get("/lti/{*address}", Who::Anyone, lti::beside_by_hand),
+        post("/lti/{*address}", Who::Anyone, lti::launch_beside),
         // a form of our own page, with a ticket that we signed
         post("/lti/choose", Who::Anyone, lti::choose),
         get("/lti/choose.js", Who::Anyone, lti::choose_script),

@@ -84,6 +84,22 @@ pub(crate) async fn launch_lab(
     arrive(&state, from, &uri, &headers, form(body)).await
 }
 
+/// A launch at an address that is none of ours but for a slash, or by a slip in the course: whose it is is told of it.
+#[utoipa::path(
+    post, path = "/lti/{address}", operation_id = "lti_launch_beside", tag = "lti",
+    params(("address" = String, Path, description = "anything else below /lti")),
+    responses((status = 303, description = "to /launch, when only a slash is too much"), (status = 400, description = "a page that says why not"), (status = 429, description = "a page: very many launches of this address"))
+)]
+pub(crate) async fn launch_beside(
+    State(state): State<HttpState>,
+    Address(from): Address,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    arrive(&state, from, &uri, &headers, form(body)).await
+}
+
 /// Our public keys.
 #[utoipa::path(get, path = "/lti/jwks", operation_id = "lti_jwks", tag = "lti", responses((status = 200, description = "a set of keys (RFC 7517)")))]
 pub(crate) async fn jwks(State(state): State<HttpState>) -> Result<Response, ApiError> {
@@ -110,6 +126,16 @@ pub(crate) async fn by_hand() -> Response {
 /// The same for the general address.
 #[utoipa::path(get, path = "/lti/launch", operation_id = "lti_launch_by_hand", tag = "lti", responses((status = 400, description = "a page that says what this address is for")))]
 pub(crate) async fn launch_by_hand() -> Response {
+    page::by_hand(OPENED_BY_HAND)
+}
+
+/// The same for what is none of our addresses.
+#[utoipa::path(
+    get, path = "/lti/{address}", operation_id = "lti_beside_by_hand", tag = "lti",
+    params(("address" = String, Path, description = "anything else below /lti")),
+    responses((status = 400, description = "a page that says what such addresses are for"))
+)]
+pub(crate) async fn beside_by_hand() -> Response {
     page::by_hand(OPENED_BY_HAND)
 }
 

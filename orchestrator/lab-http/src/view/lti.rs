@@ -77,6 +77,8 @@ pub struct RegistrationSeenView {
     pub grades_failed: u64,
     /// Its newest launch that was refused.
     pub refused: Option<AttemptView>,
+    /// What was last noted of a launch of its own that went on.
+    pub noted: Option<AttemptView>,
     /// The newest launch that no registration matches, and that was perhaps meant for this one.
     pub near_miss: Option<AttemptView>,
 }
@@ -93,6 +95,7 @@ impl RegistrationSeenView {
             grades_waiting: seen.grades_waiting,
             grades_failed: seen.grades_failed,
             refused: known.own.map(Into::into),
+            noted: known.noted.map(Into::into),
             near_miss: known.near.map(Into::into),
         }
     }
@@ -161,7 +164,7 @@ impl InvitationView {
     }
 }
 
-/// A launch that was refused.
+/// A launch that was refused, or of which something was noted.
 #[derive(Serialize, ToSchema)]
 pub struct AttemptView {
     /// Unix seconds.
@@ -173,6 +176,8 @@ pub struct AttemptView {
     /// `1.1` or `1.3`.
     pub version: String,
     pub code: String,
+    /// It was not refused: this was only noted.
+    pub went_on: bool,
     /// What the learner was told.
     pub text: Option<TextView>,
     /// What was found.
@@ -211,6 +216,7 @@ impl From<&Attempt> for AttemptView {
             platform: a.platform.clone(),
             version: a.version.clone(),
             code: a.code.clone(),
+            went_on: a.is_note(),
             text: fault.map(|f| f.text()).map(|t| text(&t.en, &t.fr)),
             detail: a.detail.clone(),
             remedy: text(en, fr),

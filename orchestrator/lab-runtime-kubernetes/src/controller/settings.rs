@@ -1,6 +1,6 @@
 //! What an installation decides of its sandboxes on Kubernetes.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Where `lab-agent` lies in Labwire's own image.
@@ -99,7 +99,7 @@ impl Default for Seccomp {
 }
 
 /// Lets pods onto tainted nodes; Kubernetes' own form.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Toleration {
     pub key: Option<String>,

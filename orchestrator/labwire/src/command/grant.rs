@@ -1,6 +1,6 @@
 //! `labwire grant`.
 
-use super::learners::Learners;
+use super::{known, learners::Learners};
 use crate::{config::Config, table, wire};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -24,6 +24,9 @@ pub struct GrantArgs {
     learners: Learners,
     #[arg(long, value_name = "ID")]
     course: String,
+    /// --course is meant although another one has nearly its name
+    #[arg(long)]
+    new_course: bool,
     #[arg(long, value_name = "ID")]
     plan: String,
     /// Lab time; the plan's when neither this nor --hours is given
@@ -61,6 +64,7 @@ pub async fn run(config: &Config, args: GrantArgs) -> Result<ExitCode> {
             known.join(", ")
         );
     };
+    known::course(store.as_ref(), &args.course, args.new_course).await?;
     let now = wire::clock().now();
     let days = args.valid_days.unwrap_or(plan.valid_days);
     let from = args.from.unwrap_or(now);

@@ -17,7 +17,9 @@ pub(super) async fn course(store: &dyn Store, course: &str, new: bool) -> Result
     if new || known().any(|id| id == course) {
         return Ok(());
     }
-    if let Some(meant) = nearest(course, known()) {
+    // a platform's own name of its course is only a part of ours: `lms.example.org#course-v1:IMT+NET101`
+    let whole = known().find(|id| id.split_once('#').is_some_and(|(_, context)| context == course));
+    if let Some(meant) = whole.or_else(|| nearest(course, known())) {
         bail!(
             "--course {course} is no course yet; is {meant} meant? If not, say --new-course: its first launch makes it. `labwire course add {course} \
              --title TITLE` gives it a title and dates before"

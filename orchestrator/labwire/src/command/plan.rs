@@ -16,7 +16,7 @@ pub enum PlanCommand {
     /// List plans
     #[command(after_help = "Example:\n  labwire plan ls")]
     Ls,
-    /// Add a plan, or change one; plans of the configuration file are put back at each start
+    /// Add a plan, or change one whole; plans that the configuration file names are put back at each start
     #[command(
         after_help = "Example:\n  labwire plan set SPONSORED --name-en Sponsored --name-fr Parrainée --hours 20 --concurrency 2"
     )]

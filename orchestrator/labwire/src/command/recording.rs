@@ -1,7 +1,7 @@
 //! `labwire recording export|verify`.
 
 use crate::{config::Config, wire};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use futures_util::TryStreamExt;
 use lab_app::recording::Recordings;
@@ -11,7 +11,7 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 #[derive(Subcommand, Debug)]
 pub enum RecordingCommand {
-    /// Write one terminal of a recording as a file
+    /// Write one terminal of a recording as a file, or the whole of it as it was recorded
     Export(ExportArgs),
     /// Prove that a recording is as it was recorded, or name the first byte that is not
     #[command(after_help = "Example:\n  labwire recording verify 0199f1c2-7b1e-7c3a-9d55-8f1d0c6b2a11")]
@@ -21,14 +21,15 @@ pub enum RecordingCommand {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  labwire recording export 0199f1c2-7b1e-7c3a-9d55-8f1d0c6b2a11 --terminal r1 -o r1.cast\n  \
-                        labwire recording export 0199f1c2-7b1e-7c3a-9d55-8f1d0c6b2a11 --format text | less"
+                        labwire recording export 0199f1c2-7b1e-7c3a-9d55-8f1d0c6b2a11 --format text | less\n  \
+                        labwire recording export 0199f1c2-7b1e-7c3a-9d55-8f1d0c6b2a11 --format journal -o all.journal"
 )]
 pub struct ExportArgs {
     session: SessionId,
-    /// asciicast-v2, asciicast-v3 or text
+    /// asciicast-v2, asciicast-v3 or text; or journal: every terminal and event, as exact bytes
     #[arg(long, default_value = "asciicast-v2", value_parser = format)]
-    format: ExportFormat,
-    /// The terminal's id; the lab's first when not given
+    format: Format,
+    /// The terminal's id; the lab's first when not given. Not with `journal`, which has all
     #[arg(long, value_name = "ID")]
     terminal: Option<String>,
     /// Standard output when not given
@@ -36,8 +37,19 @@ pub struct ExportArgs {
     output: Option<PathBuf>,
 }
 
-fn format(text: &str) -> Result<ExportFormat, String> {
-    ExportFormat::from_name(text).ok_or_else(|| "use asciicast-v2, asciicast-v3 or text".to_owned())
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Terminal(ExportFormat),
+    Journal,
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    if text == "journal" {
+        return Ok(Format::Journal);
+    }
+    ExportFormat::from_name(text)
+        .map(Format::Terminal)
+        .ok_or_else(|| "use asciicast-v2, asciicast-v3, text or journal".to_owned())
 }
 
 pub async fn run(config: &Config, command: RecordingCommand) -> Result<ExitCode> {
@@ -56,13 +68,19 @@ pub async fn run(config: &Config, command: RecordingCommand) -> Result<ExitCode>
 }
 
 async fn export(store: &dyn Store, recordings: &Recordings, args: ExportArgs) -> Result<ExitCode> {
-    let terminal = match args.terminal {
-        Some(terminal) => terminal,
-        None => first_terminal(store, args.session).await?,
-    };
     // nobody else reads through this process
     let reader = Subject::from("labwire");
-    let mut pieces = recordings.export(&reader, args.session, args.format, &terminal).await?;
+    let mut pieces = match (args.format, args.terminal) {
+        (Format::Journal, Some(_)) => bail!("--terminal: a journal has all of them; leave it out"),
+        (Format::Journal, None) => recordings.export_journal(&reader, args.session).await?,
+        (Format::Terminal(format), named) => {
+            let terminal = match named {
+                Some(terminal) => terminal,
+                None => first_terminal(store, args.session).await?,
+            };
+            recordings.export(&reader, args.session, format, &terminal).await?
+        }
+    };
     match args.output {
         Some(path) => {
             let said = || format!("cannot write {}", path.display());

@@ -20,6 +20,7 @@ use std::{
 #[derive(Subcommand, Debug)]
 pub enum SandboxCommand {
     /// What the runtime has for this installation, sessions' and pools'
+    #[command(after_help = "Example:\n  labwire sandbox ls")]
     Ls,
     /// Remove every sandbox of this installation and wait until none is left; for when it is uninstalled. Labs that run end, and
     /// learners get the lost time back

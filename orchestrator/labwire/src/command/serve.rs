@@ -4,7 +4,7 @@ use crate::{command, config::Config, wire};
 use anyhow::{Context, Result};
 use clap::Args;
 use lab_app::{App, Metrics};
-use lab_core::{CourseId, launch::Role, port::Store};
+use lab_core::{CourseId, PlanId, launch::Role, port::Store};
 use lab_http::HttpSettings;
 use prometheus::Registry;
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -160,10 +160,12 @@ fn http_settings(config: &Config, registry: Registry) -> HttpSettings {
     }
 }
 
-/// Puts plans, courses and labs of the settings into the store. A lab that is refused leaves its last version in place, and one that was
+/// Puts plans, courses and labs of the settings into the store. What somebody made of a plan of which the settings say nothing stays. A lab that is refused leaves its last version in place, and one that was
 /// withdrawn stays so: somebody decided that after the folder was written.
 async fn seed(config: &Config, store: &dyn Store) -> Result<()> {
-    for plan in &config.plans {
+    let known = store.plan_list().await?;
+    let stays = |id: &PlanId| config.plans_at_first.contains(id) && known.iter().any(|k| k.id == *id);
+    for plan in config.plans.iter().filter(|p| !stays(&p.id)) {
         store.plan_put(plan).await?;
     }
     store.budgets_put(&config.accounts.budgets).await?;

@@ -220,7 +220,7 @@ pub(super) fn shown(config: &Config, value: &mut serde_json::Value) {
         }
         value["rate_card"] = card;
     }
-    let mut alerts = json!({});
+    let mut alerts = json!({"every": a.every.map(|every| format!("{}s", every.as_secs()))});
     if let Some(webhook) = &a.webhook {
         alerts["webhook"] = json!({"url": webhook.url, "secret": "(set)"});
     }

@@ -60,7 +60,7 @@ pub struct ConfigArgs {
     /// Folder whose lab.yaml files are published at start
     #[arg(long, global = true, env = "LABWIRE_LABS_DIR", value_name = "DIR")]
     pub labs_dir: Option<String>,
-    /// docker or process
+    /// docker, process or kubernetes
     #[arg(long, global = true, env = "LABWIRE_RUNTIME", value_name = "KIND")]
     pub runtime: Option<String>,
     /// What /metrics wants as bearer; as a variable only, where other users do not see it

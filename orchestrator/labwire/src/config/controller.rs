@@ -100,6 +100,33 @@ pub(super) fn controller(mut s: Section, problems: &mut Vec<Problem>) -> Control
     config
 }
 
+impl ControllerConfig {
+    /// As the file would have it; nothing in it is secret.
+    pub(super) fn shown(&self) -> serde_json::Value {
+        serde_json::json!({
+            "listen": self.listen.to_string(),
+            "image": self.image,
+            "image_pull_policy": self.image_pull_policy,
+            "image_pull_secrets": self.image_pull_secrets,
+            "seccomp": match &self.seccomp {
+                Seccomp::RuntimeDefault => "RuntimeDefault",
+                Seccomp::Unconfined => "Unconfined",
+                Seccomp::Localhost(path) => path,
+            },
+            "proc_mount": if self.proc_mount_unmasked { "Unmasked" } else { "Default" },
+            "host_users": self.host_users,
+            "runtime_class": self.runtime_class,
+            "node_selector": self.node_selector,
+            "tolerations": self.tolerations,
+            "priority_class": self.priority_class,
+            "kvm_resource": self.kvm_resource,
+            "cpu_overcommit": self.cpu_overcommit,
+            "concurrency": self.concurrency,
+            "serve_namespace": self.serve_namespace,
+        })
+    }
+}
+
 const SECCOMP: &str =
     "use RuntimeDefault, Unconfined, or a path below the kubelet's seccomp folder, like labwire/lab.json";
 

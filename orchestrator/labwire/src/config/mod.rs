@@ -19,7 +19,7 @@ pub use accounts::{AccountsConfig, MailConfig};
 pub use args::ConfigArgs;
 pub use controller::ControllerConfig;
 use lab_app::launch::{Key, staff::StaffSettings};
-use lab_core::{entitlement::Plan, port::Course, provisioning::PoolSettings};
+use lab_core::{PlanId, entitlement::Plan, port::Course, provisioning::PoolSettings};
 use lab_runtime_kubernetes::runtime::Connect;
 pub use privacy::PrivacyConfig;
 use secrecy::SecretString;
@@ -53,6 +53,8 @@ pub struct Config {
     /// Sandboxes kept warm; each lab at most once.
     pub pools: Vec<PoolSettings>,
     pub plans: Vec<Plan>,
+    /// Those of `plans` that every installation has at first, and of which this one's file says nothing.
+    pub plans_at_first: Vec<PlanId>,
     pub courses: Vec<Course>,
     pub http: HttpConfig,
     pub lti: LtiConfig,
@@ -230,12 +232,14 @@ impl Config {
                 "host": self.runtime.host,
                 "pull": self.runtime.pull,
                 "disk_quota": self.runtime.disk_quota,
+                "kvm": self.runtime.kvm,
                 "state_dir": yaml(&self.runtime.state_dir),
                 "kubernetes": {
                     "namespace": self.runtime.kubernetes.namespace,
                     "connect": self.runtime.kubernetes.connect.name(),
                 },
             },
+            "controller": self.controller.shown(),
             "keys": self.keys.iter().map(|k| serde_json::json!({"id": k.id, "secret": "(set)"})).collect::<Vec<_>>(),
             "limits": {
                 "sandboxes_max": self.limits.sandboxes_max,

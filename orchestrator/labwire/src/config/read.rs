@@ -8,7 +8,7 @@ use super::{
 };
 use lab_app::launch::{Key, SECRET_BYTES_MIN};
 use lab_core::{
-    CourseId,
+    CourseId, PlanId,
     entitlement::{Bilingual, Plan},
     lab::Span,
     limits::{RECORDING_BYTES_MAX, RECORDING_BYTES_MIN},
@@ -123,7 +123,7 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
         .collect();
     let limits = limits(top.section("limits", problems), replicas, problems);
     let pools = super::pools::read(top.list("pools", problems), problems);
-    let plans = plans(top.list("plans", problems), problems);
+    let (plans, plans_at_first) = plans(top.list("plans", problems), problems);
     let courses = courses(top.list("courses", problems), problems);
     let http = http(args, top.section("http", problems), base, problems);
     let lti = lti(top.section("lti", problems), problems);
@@ -149,6 +149,7 @@ fn build(args: &ConfigArgs, value: Value, base: &Path, problems: &mut Vec<Proble
         limits,
         pools,
         plans,
+        plans_at_first,
         courses,
         http,
         lti,
@@ -427,8 +428,8 @@ fn key(at: &str, value: Value, base: &Path, problems: &mut Vec<Problem>) -> Opti
     }
 }
 
-/// The two plans that every installation has, unless its file says otherwise of them, and the file's own.
-fn plans(items: Vec<(String, Value)>, problems: &mut Vec<Problem>) -> Vec<Plan> {
+/// The two plans that every installation has, unless its file says otherwise of them, and the file's own; and which of them are not the file's.
+fn plans(items: Vec<(String, Value)>, problems: &mut Vec<Problem>) -> (Vec<Plan>, Vec<PlanId>) {
     let text = |en: &str, fr: &str| Bilingual {
         en: en.into(),
         fr: fr.into(),
@@ -447,6 +448,7 @@ fn plans(items: Vec<(String, Value)>, problems: &mut Vec<Problem>) -> Vec<Plan> 
             ..Plan::new("QUALIFYING", text("Qualifying", "Qualifiante"))
         },
     ];
+    let mut at_first: Vec<PlanId> = plans.iter().map(|p| p.id.clone()).collect();
     for (at, value) in items {
         match serde_yaml::from_value::<Plan>(value.clone()) {
             Ok(plan) => {
@@ -458,6 +460,7 @@ fn plans(items: Vec<(String, Value)>, problems: &mut Vec<Problem>) -> Vec<Plan> 
                     });
                 }
                 plans.retain(|p| p.id != plan.id);
+                at_first.retain(|id| *id != plan.id);
                 plans.push(plan);
             }
             Err(e) => problems.push(Problem {
@@ -469,7 +472,7 @@ fn plans(items: Vec<(String, Value)>, problems: &mut Vec<Problem>) -> Vec<Plan> 
             }),
         }
     }
-    plans
+    (plans, at_first)
 }
 
 fn courses(items: Vec<(String, Value)>, problems: &mut Vec<Problem>) -> Vec<Course> {

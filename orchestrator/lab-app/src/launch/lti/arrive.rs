@@ -9,14 +9,40 @@ use lab_core::{
     grading::GradeTarget,
     launch::{
         LaunchClaims, Role,
-        lti::{Fault, LaunchUrl, Registration, Roster, Verified, lab_uuid},
+        lti::{Fault, LaunchUrl, LtiRefusal, Registration, Roster, Verified, lab_uuid},
     },
+    nearest,
     port::{Course, StoreError},
 };
 use uuid::Uuid;
 
 /// Of somebody whose platform tells no name: as much of the platform's identifier as a teacher needs to tell two apart.
 const PSEUDONYM_CHARS: usize = 12;
+
+/// What a course is called that is here for the first time: as the platform calls it, or by what is known of it.
+fn course_title(registration: &Registration, launch: &Verified) -> String {
+    let named = launch
+        .course_title
+        .clone()
+        .or(registration.course.as_ref().map(ToString::to_string));
+    named.unwrap_or_else(|| {
+        if launch.names_course {
+            launch.course.to_string()
+        } else {
+            registration.kind.platform_name()
+        }
+    })
+}
+
+/// Mostly a slip in the course's custom parameter.
+fn not_offered<'a>(plan: &PlanId, offered: impl Iterator<Item = &'a str>) -> LtiRefusal {
+    let meant = nearest(plan.as_str(), offered).map_or_else(String::new, |meant| format!(" (is {meant} meant?)"));
+    Fault::PlanNotOffered.because(format!(
+        "the custom parameter plan is {:?}, which this registration does not offer{meant}; `labwire lti add NAME … --may-ask {plan}` offers it; the launch went on \
+         with what everybody gets",
+        plan.as_str()
+    ))
+}
 
 impl App {
     /// Everything after verification, the same for both versions. `target` is the address that was launched.
@@ -30,7 +56,7 @@ impl App {
         let lab = self.launched_lab(&launch, target).await?;
         let course = Course {
             id: registration.course.clone().unwrap_or_else(|| launch.course.clone()),
-            title: launch.course_title.clone().unwrap_or_else(|| launch.course.to_string()),
+            title: course_title(registration, &launch),
         };
         if !self.ports.store.course_list().await?.iter().any(|c| c.id == course.id) {
             self.ports.store.course_put(&course).await?;
@@ -93,6 +119,9 @@ impl App {
             Asked::Nothing => Ok(None),
             Asked::NotOffered(plan) => {
                 tracing::warn!(registration = %registration.id, %plan, "a launch asks for a plan that its registration does not offer");
+                let offered = giver.iter().flat_map(|g| &g.plans).chain(&registration.plan);
+                let why = not_offered(&plan, offered.map(PlanId::as_str));
+                self.note(registration, why).await?;
                 let withheld = Withheld {
                     subject: launch.subject.clone(),
                     course: course.id.clone(),

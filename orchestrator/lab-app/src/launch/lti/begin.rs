@@ -5,8 +5,8 @@ use crate::{App, AppError, launch::mint};
 use lab_core::{
     TokenHash,
     launch::lti::{
-        Fault, Initiation, Kind, LAUNCHES_A_MINUTE, LtiState, Params, Registration, RegistrationKey, Version,
-        auth_request,
+        Fault, Initiation, Kind, LAUNCHES_A_MINUTE, LtiRefusal, LtiState, Params, Registration, RegistrationKey,
+        Version, auth_request,
     },
 };
 use std::{net::IpAddr, time::Duration};
@@ -54,6 +54,27 @@ pub(super) fn storage(initiation: &Initiation, auth_url: &str) -> Option<Storage
     })
 }
 
+/// Nobody has this issuer and client id: perhaps a registration was meant to, and is off by a letter.
+fn unknown(initiation: &Initiation, all: &[Registration]) -> LtiRefusal {
+    let sent = &initiation.iss;
+    let client = initiation.client_id.as_deref().unwrap_or_default();
+    let next = all.iter().find_map(|r| match &r.kind {
+        Kind::Platform { issuer, .. } if issuer == sent => Some(format!(
+            "the registration {} has this issuer with another client_id; `labwire lti add` makes one of this client_id, or changes {0}",
+            r.id
+        )),
+        Kind::Platform { issuer, .. } if r.kind.is_of_host(sent) => Some(format!(
+            "the registration {} has issuer {issuer:?}: `labwire lti add {0} …` with the issuer exactly as it was sent changes it",
+            r.id
+        )),
+        _ => None,
+    });
+    let next = next.unwrap_or_else(|| "add it by `labwire lti add`".to_owned());
+    Fault::PlatformUnknown.because(format!(
+        "no registration has issuer {sent:?} and client_id {client:?}; {next}"
+    ))
+}
+
 impl App {
     /// Counts a launch that is begun from an address. Who answers a login that was begun is not counted again: it holds a state of ours.
     pub(super) fn launch_paced(&self, from: IpAddr) -> Result<(), AppError> {
@@ -76,9 +97,10 @@ impl App {
 
     async fn begin(&self, params: &Params, whose: &mut Whose) -> Result<Begun, AppError> {
         whose.platform = params.filled("iss").map(str::to_owned);
-        let initiation = Initiation::read(params, &self.settings.public_url)?;
+        let initiation = Initiation::read(params)?;
         let registration = self.platform_of(&initiation).await?;
         whose.registration = Some(registration.id.clone());
+        initiation.is_for(&self.settings.public_url)?;
         let Kind::Platform {
             client_id, auth_url, ..
         } = &registration.kind
@@ -121,13 +143,10 @@ impl App {
                     initiation.iss
                 ))
                 .into()),
-            (None, _) => Err(Fault::PlatformUnknown
-                .because(format!(
-                    "no registration has issuer {:?} and client_id {:?}; add it by `labwire lti add`",
-                    initiation.iss,
-                    initiation.client_id.as_deref().unwrap_or_default()
-                ))
-                .into()),
+            (None, _) => {
+                let all = self.ports.store.lti_registration_list().await?;
+                Err(unknown(initiation, &all).into())
+            }
         }
     }
 }

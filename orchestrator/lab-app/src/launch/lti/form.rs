@@ -33,11 +33,6 @@ impl App {
     async fn form(&self, url: &str, params: &Params, whose: &mut Whose) -> Result<String, AppError> {
         whose.platform = params.filled("oauth_consumer_key").map(str::to_owned);
         let claims = BasicClaims::read(params)?;
-        if LaunchUrl::of(&self.settings.public_url, url).is_none() {
-            return Err(Fault::TargetForeign
-                .because(format!("{url:?} is not a launch address"))
-                .into());
-        }
         let key = RegistrationKey::Consumer {
             key: claims.key.to_owned(),
         };
@@ -56,6 +51,7 @@ impl App {
                 .into());
         };
         whose.registration = Some(registration.id.clone());
+        LaunchUrl::read(&self.settings.public_url, url, "the address of the launch")?;
         if !right {
             return Err(Fault::OauthSignature
                 .because(format!(

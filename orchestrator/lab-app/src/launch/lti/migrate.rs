@@ -7,9 +7,7 @@ use lab_core::{
     Subject,
     launch::{
         Role,
-        lti::{
-            Attempt, Fault, Kind, LtiRefusal, Migration, Registration, RegistrationKey, SamePerson, Verified, Version,
-        },
+        lti::{Fault, Kind, LtiRefusal, Migration, Registration, RegistrationKey, SamePerson, Verified},
     },
     port::{AuditEvent, ErrorKind, SessionFilter},
 };
@@ -115,33 +113,6 @@ impl App {
             detail: format!("lti1p1 of the key {key}"),
         };
         Ok(self.ports.store.audit_append(&event).await?)
-    }
-
-    /// Each thing once, for as long as it is kept: every learner of a platform with another secret would push all else out.
-    async fn note(&self, registration: &Registration, why: LtiRefusal) -> Result<(), AppError> {
-        let attempt = Attempt {
-            at: self.now(),
-            registration: Some(registration.id.clone()),
-            platform: match &registration.kind {
-                Kind::Platform { issuer, .. } => Some(issuer.clone()),
-                Kind::Consumer { .. } => None,
-            },
-            version: Version::V1p3.name().to_owned(),
-            code: why.fault.code().to_owned(),
-            step: why.fault.step(),
-            detail: why.detail,
-        }
-        .bounded();
-        let said = |known: &Attempt| {
-            Attempt {
-                at: known.at,
-                ..attempt.clone()
-            } == *known
-        };
-        if !self.ports.store.lti_attempt_list().await?.iter().any(said) {
-            self.ports.store.lti_attempt_add(&attempt).await?;
-        }
-        Ok(())
     }
 }
 

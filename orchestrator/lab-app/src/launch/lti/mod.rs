@@ -43,7 +43,7 @@ pub use trial::{Outcome, Trial, Trier};
 use crate::{App, AppError};
 use lab_core::{
     LaunchId,
-    launch::lti::{Attempt, LtiRefusal, PLATFORM_ID_CHARS_MAX, RegistrationId, Version},
+    launch::lti::{Attempt, Kind, LtiRefusal, PLATFORM_ID_CHARS_MAX, Registration, RegistrationId, Version},
     port::ErrorKind,
 };
 
@@ -91,6 +91,34 @@ impl App {
             tracing::warn!(code = error.code(), "a refused launch could not be written down");
         }
         result
+    }
+
+    /// Writes down what was wrong with a launch that went on. Each thing once, for as long as it is kept: every learner of a platform with another
+    /// secret would push all else out.
+    async fn note(&self, registration: &Registration, why: LtiRefusal) -> Result<(), AppError> {
+        let attempt = Attempt {
+            at: self.now(),
+            registration: Some(registration.id.clone()),
+            platform: match &registration.kind {
+                Kind::Platform { issuer, .. } => Some(issuer.clone()),
+                Kind::Consumer { key, .. } => Some(key.clone()),
+            },
+            version: registration.kind.version().name().to_owned(),
+            code: why.fault.code().to_owned(),
+            step: why.fault.step(),
+            detail: why.detail,
+        }
+        .bounded();
+        let said = |known: &Attempt| {
+            Attempt {
+                at: known.at,
+                ..attempt.clone()
+            } == *known
+        };
+        if !self.ports.store.lti_attempt_list().await?.iter().any(said) {
+            self.ports.store.lti_attempt_add(&attempt).await?;
+        }
+        Ok(())
     }
 }
 

@@ -236,7 +236,7 @@ impl Setup {
         }
         let approved = self.store.lti_invitation_approve(id, self.clock.now()).await;
         let approved = approved.map_err(taken)?;
-        approved.ok_or_else(|| AppError::not_found("a platform that waits by this name"))
+        approved.ok_or_else(|| nobody_waits(id))
     }
 
     /// Who signs for an issuer signs for all of its people: nobody gets in under an issuer that is registered with keys of another host.
@@ -267,17 +267,32 @@ impl Setup {
     /// Not found when there is none of this name.
     pub async fn reject(&self, id: &RegistrationId) -> Result<(), AppError> {
         let there = self.store.lti_invitation_drop(id).await?;
-        there
-            .then_some(())
-            .ok_or_else(|| AppError::not_found("an invitation of this name"))
+        there.then_some(()).ok_or_else(|| nobody_waits(id))
     }
+}
+
+fn nobody_waits(id: &RegistrationId) -> AppError {
+    AppError::refused(
+        ErrorKind::NotFound,
+        "not-found",
+        format!("{id}: nobody waits by this name; `labwire lti ls` lists invitations and who waits"),
+    )
 }
 
 /// A conflict says whose name or platform it is: nothing in it is secret, and nobody but operations reads it.
 fn taken(error: lab_core::port::StoreError) -> AppError {
     match error {
-        lab_core::port::StoreError::Conflict { id, detail, .. } => {
-            AppError::refused(ErrorKind::Conflict, "registration-taken", format!("{id}: {detail}"))
+        lab_core::port::StoreError::Conflict { what, id, detail } => {
+            let next = if what == "invitation" {
+                "choose another name; `labwire lti ls` shows who has this one"
+            } else {
+                "change that one (`labwire lti add` with its name), or take it away (`labwire lti remove`)"
+            };
+            AppError::refused(
+                ErrorKind::Conflict,
+                "registration-taken",
+                format!("{id}: {detail}; {next}"),
+            )
         }
         other => other.into(),
     }

@@ -1,10 +1,10 @@
 //! Refused launches, for `labwire lti test` and the page of platforms: what is kept of one, which of them somebody means who asks for a
 //! registration, and what they are worth beside what worked.
 
-use super::{Kind, Registration, RegistrationId, registration::host_of};
+use super::{Fault, Kind, Registration, RegistrationId};
 use crate::{Timestamp, nearest};
 
-/// A launch that was refused, for `labwire lti test`.
+/// A launch that was refused, or that went on with something noted, for `labwire lti test`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     pub at: Timestamp,
@@ -43,7 +43,12 @@ impl Attempt {
 
     /// Which of the fifteen steps of LTI 1.3 failed; none of a launch by 1.1, which has not these, and none before the first.
     pub fn failed_step(&self) -> Option<usize> {
-        (self.version == "1.3" && self.step > 0).then(|| usize::from(self.step))
+        (self.version == "1.3" && self.step > 0 && !self.is_note()).then(|| usize::from(self.step))
+    }
+
+    /// Whether the launch went on, and this was only written down of it.
+    pub fn is_note(&self) -> bool {
+        Fault::ALL.iter().any(|f| f.is_note() && f.code() == self.code)
     }
 
     /// What was tried, for a sentence: a platform that registers itself launches nothing.
@@ -63,7 +68,7 @@ impl Attempt {
         }
         let named = self.platform.as_deref()?;
         let near = match &registration.kind {
-            Kind::Platform { issuer, .. } => host_of(named).is_some_and(|host| Some(host) == host_of(issuer)),
+            Kind::Platform { .. } => registration.kind.is_of_host(named),
             Kind::Consumer { key, .. } => nearest(named, [key.as_str()]).is_some(),
         };
         near.then_some(Concern::NearMiss)
@@ -105,6 +110,8 @@ pub struct History<'a> {
     pub standing: Standing,
     /// Its own newest refusal.
     pub own: Option<&'a Attempt>,
+    /// What was last written down of a launch that went on.
+    pub noted: Option<&'a Attempt>,
     /// The newest launch of nobody that was perhaps meant for it.
     pub near: Option<&'a Attempt>,
 }
@@ -112,13 +119,19 @@ pub struct History<'a> {
 impl<'a> History<'a> {
     /// Of `attempts`, newest first, and of when a launch was last taken.
     pub fn of(registration: &Registration, attempts: &'a [Attempt], taken: Option<Timestamp>) -> Self {
-        let newest = |concern| attempts.iter().find(|a| a.concerns(registration) == Some(concern));
-        let (own, near) = (newest(Concern::Own), newest(Concern::NearMiss));
-        let refused = own.into_iter().chain(near).map(|a| a.at).max();
+        let newest = |concern, note| {
+            let mut of = attempts.iter().filter(|a| a.is_note() == note);
+            of.find(|a| a.concerns(registration) == Some(concern))
+        };
+        let known = Self {
+            standing: Standing::Unseen,
+            own: newest(Concern::Own, false),
+            noted: newest(Concern::Own, true),
+            near: newest(Concern::NearMiss, false),
+        };
         Self {
-            standing: Standing::of(taken, refused),
-            own,
-            near,
+            standing: Standing::of(taken, known.refused_at()),
+            ..known
         }
     }
 
@@ -244,6 +257,19 @@ mod tests {
         assert_eq!(told(Some(81)).standing, Standing::TakenAgain);
         assert_eq!((told(None).own, told(None).near), (Some(&all[1]), Some(&all[0])));
         assert_eq!(told(None).refused_at(), Some(Timestamp::from_secs(80)));
+        let noted = Attempt {
+            code: "lti-plan-not-offered".into(),
+            step: 15,
+            ..of(90, Some("edx"))
+        };
+        let with_note = [noted.clone(), all[1].clone()];
+        let known = History::of(&edx, &with_note, Some(Timestamp::from_secs(60)));
+        assert_eq!(
+            (known.standing, known.own, known.noted),
+            (Standing::TakenAgain, Some(&all[1]), Some(&noted)),
+            "a launch that went on is no refusal"
+        );
+        assert_eq!(noted.failed_step(), None);
         let none = History::of(&edx, &[], None);
         assert_eq!((none.standing, none.refused_at()), (Standing::Unseen, None));
         assert_eq!(History::of(&edx, &[], Some(Timestamp(1))).standing, Standing::Taken);

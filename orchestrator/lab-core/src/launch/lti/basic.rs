@@ -103,12 +103,14 @@ pub fn check_basic(params: &Params) -> Result<Verified, LtiRefusal> {
     let roles = params.get("roles").unwrap_or_default();
     let platform = consumer_name(key);
     let name = |n: &str| params.get(n).and_then(shown);
+    let context = params.get("context_id").and_then(identifier);
     Ok(Verified {
         subject: subject(&platform, user),
         user: user.to_owned(),
         name: name("lis_person_name_full").or_else(|| name("lis_person_name_given")),
         role: role_of(roles.split(',')),
-        course: course(&platform, params.get("context_id").and_then(identifier)),
+        course: course(&platform, context),
+        names_course: context.is_some(),
         course_title: name("context_title").or_else(|| name("context_label")),
         resource_link: resource_link.to_owned(),
         lab: params.filled("custom_lab").map(str::to_owned),

@@ -132,12 +132,14 @@ pub fn check_claims(claims: &Value, expected: &ExpectedToken<'_>, now: Timestamp
     let custom = |name: &str| lti("custom").and_then(|c| c.get(name)).and_then(Value::as_str);
     let context = |name: &str| lti("context").and_then(|c| c.get(name)).and_then(Value::as_str);
     let issuer = issuer_name(expected.issuer);
+    let course_id = context("id").and_then(identifier);
     let launch = Verified {
         subject: subject(issuer, user),
         user: user.to_owned(),
         name: name(claims),
         role,
-        course: course(issuer, context("id").and_then(identifier)),
+        course: course(issuer, course_id),
+        names_course: course_id.is_some(),
         course_title: context("title").or(context("label")).and_then(shown),
         resource_link: resource_link.to_owned(),
         lab: custom("lab").filter(|l| !l.is_empty()).map(str::to_owned),

@@ -122,6 +122,9 @@ faults! {
     MigrationTwo = "lti-migration-two", Operations,
         "By LTI 1.1 and 1.3 this learner is two people here, who cannot be made one by themselves.",
         "En LTI 1.1 et 1.3, cet apprenant est ici deux personnes, qui ne peuvent pas être réunies d’office.";
+    // --- what is asked for and not offered: noted too ---
+    PlanNotOffered = "lti-plan-not-offered", Operations,
+        "The course asks for a plan that is not agreed for it.", "Le cours demande une formule qui n’est pas convenue pour lui.";
     // --- deep linking ---
     ChoiceNotStaff = "lti-choice-not-staff", Teacher,
         "Only teachers of a course choose its labs.", "Seuls les enseignants d’un cours choisissent ses labs.";
@@ -223,9 +226,14 @@ impl Fault {
             Self::ResourceLink | Self::SubjectMissing => 13,
             Self::Roles | Self::ChoiceNotStaff => 14,
             Self::Claims | Self::ChoiceSettings | Self::ChoiceType | Self::ChoiceReturn => 15,
-            Self::MigrationSign | Self::MigrationTwo => 15,
+            Self::MigrationSign | Self::MigrationTwo | Self::PlanNotOffered => 15,
             _ => 0,
         }
+    }
+
+    /// Of this no launch is refused: it goes on, and it is written down.
+    pub fn is_note(self) -> bool {
+        matches!(self, Self::MigrationSign | Self::MigrationTwo | Self::PlanNotOffered)
     }
 
     /// What somebody outside is told of it. Whether a name is known to our resolver, and whether it leads into a private network, is said to

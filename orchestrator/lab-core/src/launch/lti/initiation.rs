@@ -35,8 +35,11 @@ const HINT_BYTES_MAX: usize = 2 * 1024;
 const MESSAGE_HINT_BYTES_MAX: usize = 4 * 1024;
 
 impl Initiation {
-    /// Reads a query or a form. `public_url` is ours: nobody is led elsewhere.
-    pub fn read(params: &Params, public_url: &str) -> Result<Self, LtiRefusal> {
+    /// Reads a query or a form.
+    ///
+    /// # Errors
+    /// What is missing, or longer than a platform needs.
+    pub fn read(params: &Params) -> Result<Self, LtiRefusal> {
         let needed = |name: &str| {
             let value = params.filled(name);
             value.ok_or_else(|| {
@@ -54,13 +57,15 @@ impl Initiation {
             lti_storage_target: optional("lti_storage_target"),
         };
         this.fits()?;
-        if LaunchUrl::of(public_url, &this.target_link_uri).is_none() {
-            return Err(Fault::TargetForeign.because(format!(
-                "target_link_uri is {:?}; use {public_url}/lti/labs/<lab>, or {public_url}/lti/launch with the custom parameter lab",
-                this.target_link_uri
-            )));
-        }
         Ok(this)
+    }
+
+    /// `public_url` is ours: nobody is led elsewhere. Looked at once it is known whose launch it is, so that they are told.
+    ///
+    /// # Errors
+    /// The address that is to be launched is not one of ours.
+    pub fn is_for(&self, public_url: &str) -> Result<(), LtiRefusal> {
+        LaunchUrl::read(public_url, &self.target_link_uri, "target_link_uri").map(drop)
     }
 
     /// Anybody can send this, and a row is kept of it: nothing may be longer than a platform needs, or grow in being written down.
@@ -163,7 +168,8 @@ mod tests {
     const GOOD: &str = "iss=https://lms&login_hint=u%2B1&target_link_uri=https://labs.example.org/lti/labs/x&lti_message_hint=a%26b&client_id=c";
 
     fn read(text: &str) -> Result<Initiation, Fault> {
-        Initiation::read(&Params::parse(text).unwrap(), OURS).map_err(|r| r.fault)
+        let read = Initiation::read(&Params::parse(text).unwrap());
+        read.and_then(|i| i.is_for(OURS).map(|()| i)).map_err(|r| r.fault)
     }
 
     #[test]
@@ -196,7 +202,7 @@ mod tests {
         let again = initiation.again(OURS);
         let again = super::super::oauth::normal_url(&again).unwrap().1;
         assert_eq!(
-            Initiation::read(&again, OURS).unwrap(),
+            Initiation::read(&again).unwrap(),
             initiation,
             "a new window begins the same launch"
         );

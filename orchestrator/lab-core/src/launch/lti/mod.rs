@@ -69,6 +69,8 @@ pub struct Verified {
     /// The course, in this installation's words, when the registration does not say another.
     pub course: CourseId,
     pub course_title: Option<String>,
+    /// Whether the platform says which of its courses it is; otherwise all of them are one here.
+    pub names_course: bool,
     pub resource_link: String,
     /// Custom parameter `lab`.
     pub lab: Option<String>,

@@ -108,8 +108,14 @@ impl Kind {
         super::course(&self.platform_name(), Some(context))
     }
 
+    /// Whether `issuer` is of this platform's host, however it is written: with a slash more, in capitals, without TLS.
+    pub fn is_of_host(&self, issuer: &str) -> bool {
+        let host = host_of(issuer);
+        matches!(self, Self::Platform { issuer, .. } if host.is_some() && host == host_of(issuer))
+    }
+
     /// The platform's part of its people's and courses' names.
-    fn platform_name(&self) -> String {
+    pub fn platform_name(&self) -> String {
         match self {
             Self::Platform { issuer, .. } => super::issuer_name(issuer).to_owned(),
             Self::Consumer { key, .. } => super::consumer_name(key),

@@ -59,6 +59,7 @@ pub fn remedy(code: &str) -> (&'static str, &'static str) {
     let fault = Fault::ALL.iter().copied().find(|f| f.code() == code);
     let own = |fault| {
         person_remedy(fault)
+            .or_else(|| plan_remedy(fault))
             .or_else(|| keys_remedy(fault))
             .or_else(|| register_remedy(fault))
             .or_else(|| pace_remedy(fault))
@@ -106,6 +107,14 @@ fn person_remedy(fault: Fault) -> Option<(&'static str, &'static str)> {
          their id; a preview in Studio sends none",
         "la plateforme doit dire qui lance (`sub`, en LTI 1.1 `user_id`) : faites se connecter les personnes avant d’ouvrir le lab, et laissez \
          l’activité envoyer leur identifiant ; un aperçu dans Studio n’en envoie pas",
+    ))
+}
+
+/// Two places may be wrong, and only who knows the agreement can say which.
+fn plan_remedy(fault: Fault) -> Option<(&'static str, &'static str)> {
+    (fault == Fault::PlanNotOffered).then_some((
+        "correct the custom parameter `plan` in the course, or offer that plan: `labwire lti add NAME … --may-ask PLAN`",
+        "corrigez le paramètre personnalisé `plan` dans le cours, ou proposez cette formule : `labwire lti add NOM … --may-ask FORMULE`",
     ))
 }
 

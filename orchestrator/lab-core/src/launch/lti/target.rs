@@ -1,7 +1,7 @@
 //! Launch addresses: `<public url>/lti/labs/<lab>`, where `<lab>` is a lab's id or its UUID, and `<public url>/lti/launch`, whose lab
 //! is in the custom parameter `lab`. A lab is never looked up by where a course links it: copies of a course keep their labs.
 
-use super::oauth::normal_url;
+use super::{LtiRefusal, fault::Fault, oauth::normal_url};
 use crate::LabId;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ impl LaunchUrl {
         let (ours, _) = normal_url(public_url)?;
         let (base, _) = normal_url(url)?;
         let path = base.strip_prefix(ours.trim_end_matches('/'))?;
-        if path == "/lti/launch" {
+        if path.trim_end_matches('/') == "/lti/launch" {
             return Some(Self { lab: None });
         }
         let lab = path.strip_prefix("/lti/labs/")?.trim_end_matches('/');
@@ -34,6 +34,20 @@ impl LaunchUrl {
         let fits = (1..=63).contains(&lab.len()) && lab.bytes().all(plain);
         fits.then(|| Self {
             lab: Some(lab.to_owned()),
+        })
+    }
+}
+
+impl LaunchUrl {
+    /// [`LaunchUrl::of`] the address that the parameter or form `what` names.
+    ///
+    /// # Errors
+    /// [`Fault::TargetForeign`], which says what such an address is like.
+    pub fn read(public_url: &str, url: &str, what: &str) -> Result<Self, LtiRefusal> {
+        Self::of(public_url, url).ok_or_else(|| {
+            Fault::TargetForeign.because(format!(
+                "{what} is {url:?}; use {public_url}/lti/labs/<lab>, or {public_url}/lti/launch with the custom parameter lab"
+            ))
         })
     }
 }
@@ -51,7 +65,12 @@ mod tests {
             lab("ospf-triangle")
         );
         assert_eq!(of("https://LABS.example.org:443/lti/labs/ospf?x=1"), lab("ospf"));
+        assert_eq!(of("https://labs.example.org/lti/labs/ospf/"), lab("ospf"));
         assert_eq!(of("https://labs.example.org/lti/launch"), Some(LaunchUrl { lab: None }));
+        assert_eq!(
+            of("https://labs.example.org/lti/launch/"),
+            Some(LaunchUrl { lab: None })
+        );
         for foreign in [
             "https://labs.example.org.evil.example/lti/labs/x",
             "https://labs.example.org@evil.example/lti/labs/x",

@@ -90,6 +90,7 @@ pub enum SeriesCommand {
         courses: Vec<String>,
     },
     /// List series
+    #[command(after_help = "Example:\n  labwire course series ls")]
     Ls,
     /// Their courses side by side, with the mean of their shares and all of them together
     #[command(after_help = "Example:\n  labwire course series show networks --csv > networks.csv")]
@@ -100,6 +101,7 @@ pub enum SeriesCommand {
         csv: bool,
     },
     /// Take a series apart; its courses stay
+    #[command(after_help = "Example:\n  labwire course series remove networks")]
     Remove {
         #[arg(value_name = "NAME")]
         name: String,

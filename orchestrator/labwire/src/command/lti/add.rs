@@ -6,14 +6,14 @@ use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args};
 use lab_app::launch::lti::{NewRegistration, Offer};
 use lab_core::{
-    entitlement::GrantBudget,
+    entitlement::{Giver, GrantBudget},
     hours,
     launch::lti::{Jwks, Kind, RegistrationId, SecretShown},
-    port::LtiStore,
+    port::{GiverStore, LtiStore},
 };
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
-/// Register a platform, or change a registration, and print what to paste into the course. The same name again changes it; course, plan, deployments, secret and limits that are not given stay.
+/// Register a platform, or change a registration, and print what to paste into the course. The same name again changes it; course, plan, deployments, secret, plans to ask for and limits that are not given stay.
 #[derive(Args, Debug)]
 #[command(
     group(ArgGroup::new("lti_version").required(true).args(["key", "issuer", "moodle"])),
@@ -42,16 +42,16 @@ pub struct AddArgs {
     /// Each learner who launches gets a grant of this plan, once a course. `none` takes it away again
     #[arg(long, value_name = "ID")]
     plan: Option<String>,
-    /// A plan that the launch's custom parameter `plan` may ask for instead; repeat for several
+    /// A plan that the launch's custom parameter `plan` may ask for instead; repeat for several. `none` takes all away
     #[arg(long, value_name = "ID")]
     may_ask: Vec<String>,
-    /// Most grants that its launches give in all, one a learner, course and plan
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
-    grants_max: Option<i64>,
-    /// Most lab time that its launches give in all
-    #[arg(long, value_name = "HOURS", value_parser = hours::many)]
-    hours_max: Option<i64>,
-    /// Where its learners are: on the statement of that site
+    /// Most grants that its launches give in all, one a learner, course and plan; `none`: any number
+    #[arg(long, value_name = "N", value_parser = grants_max)]
+    grants_max: Option<Limit>,
+    /// Most lab time that its launches give in all; `none`: any
+    #[arg(long, value_name = "HOURS", value_parser = hours_max)]
+    hours_max: Option<Limit>,
+    /// Where its learners are: on the statement of that site. `none` takes it away again
     #[arg(long, value_name = "ID")]
     site: Option<String>,
     /// The lab that the printed addresses launch; the first one by default
@@ -124,24 +124,18 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
             _ => {}
         }
     }
-    let offers =
-        !args.may_ask.is_empty() || args.grants_max.is_some() || args.hours_max.is_some() || args.site.is_some();
+    let source = id.source();
+    let agreed = store.giver_get(&source).await?.map(|state| state.giver);
     let new = NewRegistration {
         course: stays(args.course.as_deref(), before.as_ref().and_then(|r| r.course.clone())),
         plan: stays(args.plan.as_deref(), before.as_ref().and_then(|r| r.plan.clone())),
         id,
         kind,
-        // one that was removed and is added again goes on with what was agreed
-        offer: offers.then(|| Offer {
-            plans: args.may_ask.iter().cloned().map(Into::into).collect(),
-            budget: GrantBudget {
-                grants: args.grants_max,
-                seconds: args.hours_max,
-            },
-            site: args.site.clone().map(Into::into),
-        }),
+        offer: offer(&args, agreed.as_ref()),
     };
-    let unplanned = new.plan.is_none() && args.may_ask.is_empty();
+    let asks = new.offer.as_ref().map(|o| !o.plans.is_empty());
+    let asks = asks.or(agreed.map(|g| !g.plans.is_empty())).unwrap_or_default();
+    let unplanned = new.plan.is_none() && !asks;
     let added = super::setup(config).await?.add(new).await?;
     let word = if added.new { "added" } else { "changed" };
     println!(
@@ -155,8 +149,9 @@ pub async fn run(config: &Config, args: AddArgs) -> Result<ExitCode> {
         None => SecretShown::Kept,
     };
     print!("{}", paste::text(config, &added.registration, lab.as_ref(), secret));
-    for doubt in doubts(&added.registration.kind) {
-        println!("\nLook again\n  {doubt}");
+    let doubts = doubts(&added.registration.kind);
+    if !doubts.is_empty() {
+        println!("\nLook again\n  {}", doubts.join("\n  "));
     }
     if unplanned {
         println!(
@@ -200,6 +195,45 @@ fn doubts(kind: &Kind) -> Vec<String> {
         );
     }
     doubts
+}
+
+/// A limit, or `none`.
+#[derive(Clone, Copy, Debug)]
+struct Limit(Option<i64>);
+
+fn grants_max(text: &str) -> Result<Limit, String> {
+    match text.parse::<i64>() {
+        _ if text == "none" => Ok(Limit(None)),
+        Ok(n) if (1..=1_000_000).contains(&n) => Ok(Limit(Some(n))),
+        _ => Err("use a number from 1 to 1000000, or none".to_owned()),
+    }
+}
+
+fn hours_max(text: &str) -> Result<Limit, String> {
+    if text == "none" {
+        return Ok(Limit(None));
+    }
+    hours::many(text).map(|seconds| Limit(Some(seconds)))
+}
+
+/// What its launches may ask for, when something of it is given: the rest of it stays. Without anything, and for one that was removed and is added
+/// again, it stays as it was agreed.
+fn offer(args: &AddArgs, agreed: Option<&Giver>) -> Option<Offer> {
+    let given =
+        !args.may_ask.is_empty() || args.grants_max.is_some() || args.hours_max.is_some() || args.site.is_some();
+    let agreed = agreed.cloned().unwrap_or_default();
+    given.then(|| Offer {
+        plans: match args.may_ask.as_slice() {
+            [] => agreed.plans,
+            [none] if none == "none" => BTreeSet::new(),
+            plans => plans.iter().cloned().map(Into::into).collect(),
+        },
+        budget: GrantBudget {
+            grants: args.grants_max.map_or(agreed.budget.grants, |limit| limit.0),
+            seconds: args.hours_max.map_or(agreed.budget.seconds, |limit| limit.0),
+        },
+        site: stays(args.site.as_deref(), agreed.site),
+    })
 }
 
 /// What is not given stays; `none` takes it away.

@@ -75,7 +75,12 @@ fn who(r: &Registration) -> String {
 fn history(registration: &Registration, attempts: &[Attempt], worked: Option<Timestamp>) -> String {
     let known = History::of(registration, attempts, worked);
     let mut text = format!("{}\n", since(worked, known.refused_at()));
-    for (attempt, concern) in [(known.own, Concern::Own), (known.near, Concern::NearMiss)] {
+    let all = [
+        (known.own, Concern::Own),
+        (known.noted, Concern::Own),
+        (known.near, Concern::NearMiss),
+    ];
+    for (attempt, concern) in all {
         if let Some(attempt) = attempt {
             let _ = write!(text, "\n{}", refused(attempt, Some(concern)));
         }
@@ -110,8 +115,13 @@ fn refused(attempt: &Attempt, concern: Option<Concern>) -> String {
         (None, _, Some(named)) => format!("an unknown platform, {named:?},"),
         (None, _, None) => "an unknown platform".into(),
     };
+    let end = if attempt.is_note() {
+        "went on, and was noted"
+    } else {
+        "was refused"
+    };
     let mut text = format!(
-        "{}: a {} of {whose} by LTI {} was refused\n\n",
+        "{}: a {} of {whose} by LTI {} {end}\n\n",
         attempt.at,
         attempt.what(),
         attempt.version
@@ -169,6 +179,9 @@ mod tests {
         let told = refused(&by_1_1, None);
         assert!(!told.contains("passed") && !told.contains("FAILED"), "{told}");
         assert!(told.contains("user_id"), "{told}");
+        by_1_3.code = "lti-plan-not-offered".into();
+        let told = refused(&by_1_3, None);
+        assert!(told.contains("went on") && !told.contains("FAILED"), "{told}");
         by_1_3.code = "lti-register-closed".into();
         assert!(refused(&by_1_3, None).contains("a registration of edx"));
     }

@@ -43,12 +43,13 @@ pub enum PersonCommand {
     Erase(EraseArgs),
     Link(same::LinkArgs),
     /// Two ids are two people again, from the next launch on
-    #[command(after_help = "Example:\n  labwire person unlink 'lti:fun#1c1b4a7f'")]
+    #[command(after_help = "Example:\n  labwire person unlink 'lti:imt-net101#1c1b4a7f'")]
     Unlink {
         /// The id that was linked
         alias: String,
     },
     /// List which ids are one person
+    #[command(after_help = "Example:\n  labwire person links")]
     Links,
 }
 

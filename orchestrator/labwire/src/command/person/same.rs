@@ -16,7 +16,7 @@ use std::process::ExitCode;
 /// A platform names people anew in each course by LTI 1.1, and otherwise again by LTI 1.3; nothing is ever linked by a guess.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  labwire person link 'lti:fun#1c1b4a7f' --as 'lms.example.org#a5b1f3e2'\n  labwire person links\n\n\
+    after_help = "Examples:\n  labwire person link 'lti:imt-net101#1c1b4a7f' --as 'lms.example.org#a5b1f3e2'\n  labwire person links\n\n\
                   What the first id has already stays under it. `labwire person ls` lists ids."
 )]
 pub struct LinkArgs {
