@@ -35,9 +35,15 @@ after(async () => {
   rmSync(secret, { force: true });
 });
 
-/** Through the provider's own forms, by keyboard. Its pages ask for fonts and icons that are not there, which is no fault of ours. */
-async function signIn(page, name) {
+/** A tab that signs in at the provider: its pages ask for fonts and icons that are not there, which is no fault of ours. */
+async function tab(options) {
+  const page = await labwire.tab(options);
   page.ignores = (url) => !url.startsWith(labwire.url);
+  return page;
+}
+
+/** Through the provider's own forms, by keyboard. */
+async function signIn(page, name) {
   await page.getByPlaceholder('Enter any login').fill(name);
   await page.getByPlaceholder('and password').fill('x');
   await page.keyboard.press('Enter');
@@ -47,7 +53,7 @@ async function signIn(page, name) {
 
 test('a teacher begins where nobody is signed in, and ends at the wall of their course', async () => {
   for (const locale of ['en-GB', 'fr-FR']) {
-    const page = await labwire.tab({ locale, width: 390, height: 844 });
+    const page = await tab({ locale, width: 390, height: 844 });
     await page.goto(labwire.url);
     const link = part(page, 'staff-login');
     assert.equal(await link.innerText(), locale === 'en-GB' ? 'Sign in as staff' : 'Se connecter (équipe)');
@@ -63,7 +69,7 @@ test('a teacher begins where nobody is signed in, and ends at the wall of their 
 });
 
 test('whose sign-in is ended is told so, and comes back to the same place', async () => {
-  const page = await labwire.tab();
+  const page = await tab();
   await page.goto(`${labwire.url}/staff/login`);
   await signIn(page, 'curie+ens-ospf');
   await part(page, 'wall-counts').waitFor();
@@ -83,7 +89,7 @@ test('whose sign-in is ended is told so, and comes back to the same place', asyn
 });
 
 test('who may be several things says as what, and has a tab of each', async () => {
-  const page = await labwire.tab({ width: 390, height: 844 });
+  const page = await tab({ width: 390, height: 844 });
   await page.goto(`${labwire.url}/staff/login`);
   await signIn(page, 'noether+ens-ospf+acme');
   await page.getByRole('heading', { name: 'As what do you come?' }).waitFor();
@@ -103,7 +109,7 @@ test('who may be several things says as what, and has a tab of each', async () =
 });
 
 test('who has no group that counts reads which ones they have, and pages of staff offer the sign-in', async () => {
-  const page = await labwire.tab({ width: 390, height: 844 });
+  const page = await tab({ width: 390, height: 844 });
   await page.goto(`${labwire.url}/office`);
   await part(page, 'staff-login').click();
   await signIn(page, 'mallory+students');
@@ -114,9 +120,9 @@ test('who has no group that counts reads which ones they have, and pages of staf
 });
 
 test('a manager reads how far learners are, and the learner reads that they did', async () => {
-  const ada = await labwire.tab();
+  const ada = await tab();
   await enter(ada, labwire.learner('Ada Lovelace', 'shell'));
-  const page = await labwire.tab({ width: 390, height: 844 });
+  const page = await tab({ width: 390, height: 844 });
   await page.goto(`${labwire.url}/staff/login`);
   await signIn(page, 'boss+acme');
   await part(page, 'progress').getByRole('row', { name: /Ada Lovelace/ }).waitFor();
@@ -136,7 +142,7 @@ test('a manager reads how far learners are, and the learner reads that they did'
 });
 
 test('enrolment makes codes, uses one for somebody, and withdraws the rest', async () => {
-  const page = await labwire.tab();
+  const page = await tab();
   await page.goto(labwire.staff('enrolment', 'Rosalind Registry'));
   await part(page, 'batch-label').fill('ESP Dakar');
   await part(page, 'batch-count').fill('2');
@@ -149,7 +155,7 @@ test('enrolment makes codes, uses one for somebody, and withdraws the rest', asy
   await part(page, 'person-redeem').click();
   await eventually('nobody is called zoe yet', 10_000, async () => (await part(page, 'problem').getAttribute('data-code')) === 'learner-unknown');
   page.problems = [];
-  const zoe = await labwire.tab();
+  const zoe = await tab();
   await zoe.goto(labwire.link('--learner', 'zoe', '--lab', 'shell'));
   await zoe.waitForURL('**/lab');
   await part(page, 'person-redeem').click();
@@ -167,14 +173,14 @@ test('enrolment makes codes, uses one for somebody, and withdraws the rest', asy
 });
 
 test('a sponsor sees the sums of their own statement, an author the labs', async () => {
-  const sponsor = await labwire.tab({ width: 390, height: 844, locale: 'fr-FR' });
+  const sponsor = await tab({ width: 390, height: 844, locale: 'fr-FR' });
   await sponsor.goto(labwire.link('--learner', 'esp', '--name', 'ESP Dakar', '--role', 'sponsor', '--sponsor', 'esp'));
   await part(sponsor, 'statement-show').click();
   await part(sponsor, 'statement-sums').waitFor();
   assert.equal(await part(sponsor, 'statement-id').count(), 0, 'nobody else’s can be asked for');
   assert.deepEqual(await barriers(sponsor), []);
   assert.deepEqual(sponsor.problems, []);
-  const author = await labwire.tab();
+  const author = await tab();
   await author.goto(labwire.staff('author', 'Jon Postel'));
   await part(author, 'lab-ospf-triangle').getByText('ospf-triangle').click();
   await part(author, 'lab-ospf-triangle').getByRole('listitem').first().waitFor();
