@@ -35,6 +35,9 @@ async fn a_sandbox_runs_and_leaves_nothing() {
         assert_eq!(client.data.unwrap()[SECRET_TOKEN].0.len(), 64);
         rig.api::<NetworkPolicy>().get(&name).await.unwrap();
         rig.until_told(&name, &["Provisioned", "Running"]).await;
+        let mut told: Vec<String> = rig.events(&name).await.into_iter().map(|e| e.0).collect();
+        told.sort();
+        assert_eq!(told, ["Provisioned", "Running"]);
 
         rig.drop_sandbox(&name).await;
         rig.until_nothing_is_left().await;
