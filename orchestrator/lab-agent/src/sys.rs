@@ -1,4 +1,4 @@
-//! Every call that the compiler cannot check: what a child does between fork and exec, two ioctls, and one registration.
+//! Every call that the compiler cannot check: what a child does between fork and exec, three ioctls, and one registration.
 //!
 //! A child shares nothing but memory as it was at the fork, so only async-signal-safe calls are made there: `setsid`, `ioctl`,
 //! `sigprocmask` and `setrlimit`. Everything that allocates (arguments, environment, file descriptors) is ready before.
@@ -153,6 +153,19 @@ fn take_terminal() -> io::Result<()> {
         Err(io::Error::last_os_error())
     } else {
         Ok(())
+    }
+}
+
+/// Bytes that a read would find now. This does not wait, where a read of a terminal that finds nothing waits for the kernel's worker, even when it is
+/// not to block.
+pub fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    #[expect(unsafe_code, reason = "FIONREAD writes one int, which lives until the call returns")]
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD as _, &raw mut bytes) };
+    if done == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(usize::try_from(bytes).unwrap_or_default())
     }
 }
 
