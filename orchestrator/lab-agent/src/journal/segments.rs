@@ -87,7 +87,12 @@ impl Segments {
         if let Some(spare) = self.spares.pop() {
             fs::rename(spare, &path)?;
         }
-        OpenOptions::new().write(true).create(true).mode(0o600).open(path)
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
     }
 
     fn path(&self, start: u64) -> PathBuf {
