@@ -1,11 +1,12 @@
 //! Stage 2, entitlement: grants, and admission in one transaction.
 
-use crate::{costs, courses, days, db::Tx, error::Failure, ledger, operations, pool, privacy, provisioning, row};
+use crate::{
+    costs, courses, days, db::Tx, error::Failure, ledger, operations, plans, pool, privacy, provisioning, row,
+};
 use lab_core::{
     CourseId, GrantId, PlanId, SandboxId, SessionId, SiteId, SponsorId, Subject, Timestamp,
     entitlement::{
-        Grant, GrantBalance, Refusal, TEST_RUN_PLAN, TEST_RUN_WITHIN, TimeLeft, draw, is_test_run_plan, source,
-        test_run_refusal,
+        Grant, GrantBalance, Refusal, TEST_RUN_PLAN, TEST_RUN_WITHIN, TimeLeft, draw, source, test_run_refusal,
     },
     metering::{Account, Transaction, TxKind},
     operations::LaunchPause,
@@ -23,12 +24,7 @@ pub(crate) async fn grant_issue(tx: &mut Tx, grant: &Grant) -> Result<(), Failur
         let detail = format!("{} seconds; a grant gives 0 to {GRANT_SECS_MAX}", grant.seconds);
         return Err(Failure::conflict("grant", grant.id, detail));
     }
-    let plan = sqlx::query("SELECT id FROM plan WHERE id = $1")
-        .bind(grant.plan.as_str())
-        .fetch_optional(tx.conn());
-    if plan.await?.is_none() || is_test_run_plan(&grant.plan) {
-        return Err(Failure::missing("plan", &grant.plan));
-    }
+    plans::must_exist(tx, &grant.plan).await?;
     let new = sqlx::query(
         "INSERT INTO lab_grant
              (id, subject, course, plan, seconds, priority, effective_at, expires_at, created_at, source, sponsor)

@@ -1,9 +1,23 @@
 //! Stage 2, entitlement: plans as rows.
 
 use crate::{db::Tx, error::Failure, row};
-use lab_core::entitlement::{Bilingual, Feature, Plan, TEST_RUN_PLAN, is_test_run_plan};
+use lab_core::{
+    PlanId,
+    entitlement::{Bilingual, Feature, Plan, TEST_RUN_PLAN, is_test_run_plan},
+};
 use sqlx::{AnyConnection, any::AnyRow};
 use std::collections::BTreeSet;
+
+/// Refuses a plan that nobody can be given: there is none of this name, or it stands for test runs.
+pub(crate) async fn must_exist(tx: &mut Tx, plan: &PlanId) -> Result<(), Failure> {
+    let row = sqlx::query("SELECT id FROM plan WHERE id = $1")
+        .bind(plan.as_str())
+        .fetch_optional(tx.conn());
+    if row.await?.is_none() || is_test_run_plan(plan) {
+        return Err(Failure::missing("plan", plan));
+    }
+    Ok(())
+}
 
 pub(crate) async fn put(tx: &mut Tx, plan: &Plan) -> Result<(), Failure> {
     if is_test_run_plan(&plan.id) {

@@ -1,6 +1,6 @@
 //! Stage 2, entitlement: vouchers. A row a code, by its keyed hash.
 
-use crate::{courses, db::Tx, entitlement, error::Failure, row, voucher_terms};
+use crate::{courses, db::Tx, entitlement, error::Failure, plans, row, voucher_terms};
 use lab_core::{
     Subject, Timestamp, TokenHash, VoucherBatchId,
     entitlement::{
@@ -16,12 +16,7 @@ const CODES_AT_ONCE: usize = 250;
 
 /// See [`lab_core::port::Store::voucher_create`].
 pub(crate) async fn create(tx: &mut Tx, (batch, codes): &(VoucherBatch, Vec<TokenHash>)) -> Result<(), Failure> {
-    let plan = sqlx::query("SELECT id FROM plan WHERE id = $1")
-        .bind(batch.plan.as_str())
-        .fetch_optional(tx.conn());
-    if plan.await?.is_none() {
-        return Err(Failure::missing("plan", &batch.plan));
-    }
+    plans::must_exist(tx, &batch.plan).await?;
     sqlx::query(
         "INSERT INTO voucher_batch (id, label, course, plan, seconds, valid_days, priority, created_at, expires_at, key, sponsor)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",

@@ -54,7 +54,7 @@ impl Finding {
 }
 
 /// What an operator of Docker without `runtime.disk_quota` is told, here and by `serve` at its start.
-pub const DISK_UNBOUNDED: &str = "labs on Docker may fill this machine's disk between two looks at what they wrote, and with deleted files that are open \
+pub const DISK_ONLY_WATCHED: &str = "labs on Docker may fill this machine's disk between two looks at what they wrote, and with deleted files that are open \
     (runtime.disk_quota is false)";
 /// And what to do.
 pub const DISK_REMEDY: &str = "let Docker's storage be overlay2 on xfs that is mounted with `pquota`, and set runtime.disk_quota: true; until then \
@@ -65,8 +65,8 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     findings.extend(runtime(config).await);
     findings.push(database(config).await);
     findings.push(disk(&config.data_dir));
-    if config.disk_unbounded() {
-        findings.push(Finding::risk("quota", DISK_UNBOUNDED, DISK_REMEDY));
+    if config.disk_only_watched() {
+        findings.push(Finding::risk("quota", DISK_ONLY_WATCHED, DISK_REMEDY));
     }
     findings.push(port(config).await);
     for f in &findings {

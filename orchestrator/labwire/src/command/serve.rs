@@ -39,8 +39,8 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<ExitCode> {
     seed(&config, store.as_ref()).await?;
     let registry = Registry::new();
     let (blobs, runtime) = (wire::blobs(&config)?, wire::runtime(&config, &registry).await?);
-    if config.disk_unbounded() {
-        tracing::warn!("{}; {}", super::doctor::DISK_UNBOUNDED, super::doctor::DISK_REMEDY);
+    if config.disk_only_watched() {
+        tracing::warn!("{}; {}", super::doctor::DISK_ONLY_WATCHED, super::doctor::DISK_REMEDY);
     }
     let ports = wire::ports(
         store.clone(),

@@ -200,7 +200,7 @@ impl Config {
     }
 
     /// Whether labs are only looked at for what they write to this machine's disk, and not kept from it.
-    pub fn disk_unbounded(&self) -> bool {
+    pub fn disk_only_watched(&self) -> bool {
         self.runtime.kind == RuntimeKind::Docker && !self.runtime.disk_quota
     }
 

@@ -19,7 +19,7 @@ fn hash(n: u16) -> TokenHash {
     TokenHash(bytes)
 }
 
-fn batch(school: &School, course: &str) -> VoucherBatch {
+pub(super) fn batch(school: &School, course: &str) -> VoucherBatch {
     VoucherBatch {
         id: VoucherBatchId(fresh()),
         label: "ESP Dakar".into(),

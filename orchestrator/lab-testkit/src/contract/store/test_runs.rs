@@ -161,4 +161,8 @@ pub async fn nothing_can_be_given_under_the_name_that_stands_for_no_plan(store: 
     let grant = school.grant_of("ada", TEST_RUN_PLAN, 3600);
     let issue = school.store.grant_issue(&grant).await.unwrap_err();
     assert_eq!(issue.kind(), ErrorKind::NotFound);
+    let mut vouchers = super::money::batch(&school, "net-101");
+    vouchers.plan = TEST_RUN_PLAN.into();
+    let made = school.store.voucher_create(&vouchers, &[]).await.unwrap_err();
+    assert_eq!(made.kind(), ErrorKind::NotFound);
 }
